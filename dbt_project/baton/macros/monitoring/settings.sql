@@ -1,0 +1,54 @@
+{# What the monitoring macros read from a product; its defaults are filled in by `baton.product`. #}
+
+{# The windows of performance: names as declared ('1d', '28d') to days. Only whole days at this grain. #}
+{% macro windows(monitor) %}
+    {% set found = {} %}
+    {% for declared in monitor.windows %}
+        {% set days = baton.duration_parts(declared).seconds / 86400 %}
+        {% if days != days | int or days == 0 %}
+            {{ exceptions.raise_compiler_error("monitor.windows has '" ~ declared ~ "'; allowed are whole days or weeks: [1d, 28d]") }}
+        {% endif %}
+        {% do found.update({declared: days | int}) %}
+    {% endfor %}
+    {{ return(found) }}
+{% endmacro %}
+
+{# Columns that the product's value cells name, each once. #}
+{% macro amounts(parameters) %}
+    {% set named = [] %}
+    {% for cell in ['tp', 'fp', 'fn', 'tn'] %}
+        {% set amount = (parameters.get('value') or {}).get(cell) %}
+        {% if amount is string %}{% do named.append(amount) %}{% endif %}
+    {% endfor %}
+    {{ return(baton.unique_names(named)) }}
+{% endmacro %}
+
+{# Slices and amounts: the columns a decision takes over from the scoring set. Refuses names that a decision has itself. #}
+{% macro carried_columns(parameters) %}
+    {% set own = ['decision_key', 'as_of', 'period', 'prediction_id', 'predicted_at', 'score', 'threshold', 'predicted_label',
+        'model_version', 'is_holdout', 'spec_hash', 'built_at', 'entity', 'overall', 'all', parameters.entity] %}
+    {% set carried = baton.unique_names((parameters.slices) + baton.amounts(parameters)) %}
+    {% for name in carried if name in own %}
+        {{ exceptions.raise_compiler_error("product " ~ parameters.name ~ ": '" ~ name
+            ~ "' is a slice or an amount, but decisions have a column of that name; rename the column in the scoring set") }}
+    {% endfor %}
+    {{ return(carried) }}
+{% endmacro %}
+
+{#
+Hash of the parameters a monitoring table is computed with; another hash means another meaning of its rows, so history is rebuilt.
+Floors and training parameters are left out: they change no number. The number is the version of these macros' definitions.
+#}
+{% macro spec_hash(product, table) %}
+    {% set parameters = baton.product(product) %}
+    {% set used = {'definitions': 2, 'entity': parameters.entity, 'decide': parameters.decide, 'slices': parameters.slices,
+        'value': parameters.get('value')} %}
+    {% if table != 'decisions' %}{% do used.update(outcome=parameters.outcome) %}{% endif %}
+    {% if table == 'performance' %}{% do used.update(windows=baton.windows(parameters.monitor), min_n=parameters.monitor.min_n) %}{% endif %}
+    {{ return(local_md5(tojson(used, sort_keys=true))) }}
+{% endmacro %}
+
+{# Wall clock for the volatile column built_at; nothing is decided by it. #}
+{% macro built_at() %}
+    {{ return("cast(" ~ dbt.current_timestamp() ~ " as timestamp)") }}
+{% endmacro %}

@@ -1,0 +1,1 @@
+{{ baton.outcomes('churn', decisions=ref('churn_decisions'), events=ref('churn_events')) }}

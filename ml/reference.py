@@ -1,0 +1,126 @@
+"""`ops.model_reference`: what a version was trained on and how it calibrates, as rows that SQL can join.
+
+One row per product, version, feature, kind and bin. Kinds:
+
+| kind | rows |
+|---|---|
+| quantile | up to 10 bins of equal mass, [lower, upper), open at both ends (-inf, inf); bin -1 holds the nulls |
+| fine | non-empty bins of 4,096 equal widths between min and max; bin = floor((x - lower of bin 0) / width) |
+| category | one bin per category by falling frequency; bin -1 holds the nulls |
+| moments | detail: n, mean, std, min, max (numbers without nulls) |
+| calibration | feature score: knots of the map, value = calibrated score at lower = ln(raw / (1 - raw)) |
+| artifact | detail: folder below mlartifacts/, experiment_id, features with type, kind, has_nulls |
+
+Features are measured on all rows of the training set at the cut, `score` and `raw_score` on validation and test rows,
+which fitting never saw. Flags are numbers 0 and 1.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ml.features import Feature
+from ml.model import Model
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from duckdb import DuckDBPyConnection
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+QUANTILES, FINE = 10, 4096
+_FIELDS = ("feature", "kind", "bin", "lower", "upper", "category", "n", "share", "value", "detail")
+Row = dict[str, Any]
+
+
+def rows(frame: "pd.DataFrame", features: tuple[Feature, ...], held_out: "pd.DataFrame", model: Model) -> Iterator[Row]:
+    """Reference rows of one version (without its key)."""
+    for feature in features:
+        column = frame[feature.name]
+        yield from (
+            _categories(feature.name, column)
+            if feature.kind == "category"
+            else _numbers(feature.name, column.to_numpy())
+        )
+    scores = model.scores(held_out)
+    yield from _numbers("score", scores.score)
+    yield from _numbers("raw_score", scores.raw)
+    yield from _calibration(model, held_out)
+
+
+def _row(feature: str, kind: str, **rest: Any) -> Row:
+    return {**dict.fromkeys(_FIELDS), "feature": feature, "kind": kind, **rest}
+
+
+def _categories(name: str, column: "pd.Series[Any]") -> Iterator[Row]:
+    counts = column.value_counts(dropna=True)
+    ordered = sorted(((str(key), int(n)) for key, n in counts.items()), key=lambda item: (-item[1], item[0]))
+    yield from _bins(name, "category", [(i, None, None, key, n) for i, (key, n) in enumerate(ordered)], len(column))
+    yield from _bins(name, "category", [(-1, None, None, None, int(column.isna().sum()))], len(column))
+
+
+def _numbers(name: str, column: "Floats") -> Iterator[Row]:
+    known, n = column[~np.isnan(column)], len(column)
+    yield from _bins(name, "quantile", [(-1, None, None, None, n - len(known))], n)
+    if not len(known):
+        return
+    inner = np.unique(np.quantile(known, np.arange(1, QUANTILES) / QUANTILES))
+    counts = np.bincount(np.searchsorted(inner, known, side="right"), minlength=len(inner) + 1)
+    edges = np.r_[-np.inf, inner, np.inf]
+    yield from _bins(name, "quantile", [(i, edges[i], edges[i + 1], None, int(c)) for i, c in enumerate(counts)], n)
+    yield from _fine(name, known, n)
+    statistics = {"n": len(known), "mean": known.mean(), "std": known.std(), "min": known.min(), "max": known.max()}
+    yield _row(name, "moments", detail=json.dumps({key: float(number) for key, number in statistics.items()}))
+
+
+def _fine(name: str, known: "Floats", n: int) -> Iterator[Row]:
+    low = float(known.min())
+    width = (float(known.max()) - low) / FINE or 1.0
+    codes = np.minimum(np.floor((known - low) / width), FINE - 1).astype(np.int64)
+    used, counts = np.unique(codes, return_counts=True)
+    yield from _bins(
+        name,
+        "fine",
+        [(int(i), low + i * width, low + (i + 1) * width, None, int(c)) for i, c in zip(used, counts, strict=True)],
+        n,
+    )
+
+
+def _bins(name: str, kind: str, bins: list[tuple[int, Any, Any, Any, int]], total: int) -> Iterator[Row]:
+    for number, lower, upper, category, n in bins:
+        yield _row(name, kind, bin=number, lower=lower, upper=upper, category=category, n=n, share=n / total)
+
+
+def _calibration(model: Model, held_out: "pd.DataFrame") -> Iterator[Row]:
+    """Isotonic maps have their own knots and are linear between them; a smooth map is sampled at 201 margins."""
+    knots = getattr(model.calibrator, "X_thresholds_", None)
+    if knots is None:
+        margins = model.margins(held_out)
+        knots = np.linspace(margins.min(), margins.max(), 201)
+    for number, (x, y) in enumerate(zip(knots, model.calibrated(np.asarray(knots, dtype=np.float64)), strict=True)):
+        yield _row("score", "calibration", bin=number, lower=float(x), value=float(y))
+
+
+def artifact_row(path: str, experiment_id: str, features: tuple[Feature, ...]) -> Row:
+    """Where the model is and what it takes."""
+    detail = {"path": path, "experiment_id": experiment_id, "features": [feature.as_dict() for feature in features]}
+    return _row("", "artifact", detail=json.dumps(detail))
+
+
+def write(con: "DuckDBPyConnection", product: str, version: int, fingerprint: str, found: list[Row]) -> None:
+    """Insert the rows of one version."""
+    import pyarrow as pa
+
+    types = {"bin": pa.int32(), "n": pa.int64()}
+    types |= dict.fromkeys(("lower", "upper", "share", "value"), pa.float64())
+    schema = pa.schema([(field, types.get(field, pa.string())) for field in _FIELDS])
+    con.register("reference_rows", pa.Table.from_pylist(found, schema=schema))
+    con.execute(
+        f"insert into ops.model_reference by name select ? as product, ?::integer as version, ? as fingerprint, "
+        f"{', '.join(_FIELDS)} from reference_rows",
+        [product, version, fingerprint],
+    )
+    con.unregister("reference_rows")

@@ -1,0 +1,73 @@
+"""`landing/SOURCE`: a source that writes its own landing files, by the callable its dbt yml names."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+import dagster as dg
+
+from orchestration.assets.specs import python_spec
+from orchestration.dbt.roster import Group, Props, freshness_of, group_of
+from orchestration.run_info import RunInfo
+
+
+class WriterError(RuntimeError):
+    """A source names a writer that cannot be imported or called."""
+
+
+def writers(manifest: Props) -> dict[str, Props]:
+    """Source name -> a table's props, for every source with `meta.landing.writer`."""
+    found: dict[str, Props] = {}
+    for props in manifest["sources"].values():
+        if (props.get("source_meta") or {}).get("landing", {}).get("writer"):
+            found.setdefault(props["source_name"], props)
+    return found
+
+
+def landing_key(source_name: str) -> dg.AssetKey:
+    """Asset of a source's landing files."""
+    return dg.AssetKey(["landing", source_name])
+
+
+def landing_asset(source_name: str, props: Props, groups: Mapping[str, Group]) -> dg.AssetsDefinition:
+    """The asset that writes exactly the landing files that are missing at the run's now."""
+    meta, file = props["source_meta"], props.get("original_file_path", "")
+    writer = str(meta["landing"]["writer"])
+    freshness = freshness_of(meta, file)
+    spec = python_spec(
+        ["landing", source_name],
+        group=group_of(props),
+        groups=groups,
+        description=(
+            f"Landing files that {writer} writes, up to the run's now; a file that exists is never touched. "
+            "One file per table and day."
+        ),
+        freshness=freshness and type(freshness)(freshness.fail_after, freshness.warn_after, None),
+        file=file,
+    )
+
+    @dg.multi_asset(name=f"landing_{source_name}", specs=[spec], required_resource_keys={"run_info"})
+    def write_landing(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+        info: RunInfo = context.resources.run_info
+        facts = _writer(writer, file)(info.home, info.now)
+        return dg.MaterializeResult(spec.key, metadata={str(name): _plain(value) for name, value in facts.items()})
+
+    return write_landing
+
+
+def _writer(dotted: str, file: str) -> Any:
+    module, _, name = dotted.partition(":")
+    try:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise WriterError(
+            f"{file}: meta.landing.writer is {dotted!r}, which cannot be imported ({error}). "
+            "Allowed is 'module:callable' with (home, now) -> mapping of facts; "
+            "or leave the writer out when something else writes the files."
+        ) from error
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, Mapping):
+        return dg.MetadataValue.json({str(key): str(item) for key, item in value.items()})
+    return value if isinstance(value, int | float | str | bool) else str(value)

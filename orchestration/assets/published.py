@@ -1,0 +1,124 @@
+"""`published/warehouse`, the end of a run: records it in `ops`, writes the action lists, swaps the read copy in."""
+
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence, Set
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from ml import clock
+from ml.home import Home
+from ml.warehouse import open_warehouse
+from orchestration import lock, run_record
+from orchestration.assets.dbt_models import POOL
+from orchestration.assets.specs import python_spec
+from orchestration.dbt.roster import Freshness, Group
+from orchestration.run_info import RunInfo
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+KEY = ("published", "warehouse")
+FRESH = Freshness(clock.parse_duration("30 hours"), clock.parse_duration("26 hours"), None)
+
+
+def published_asset(
+    group: str | None,
+    groups: Mapping[str, Group],
+    deps: Iterable[dg.AssetKey],
+    action_lists: Sequence[dg.AssetKey],
+    personal: Set[str],
+    file: str,
+) -> dg.AssetsDefinition:
+    """The last asset of every daily run.
+
+    deps: everything it must wait for; action_lists: tables also written as CSV; personal: columns flagged pii anywhere.
+    """
+    spec = python_spec(
+        KEY,
+        group=group,
+        groups=groups,
+        description=(
+            "The read copy of the warehouse, swapped in whole when a run ends well, with the action lists "
+            "as CSV beside it. Readers never open the live file. One file."
+        ),
+        freshness=FRESH,
+        file=file,
+        deps=sorted(deps),
+        kinds=("python", "duckdb"),
+    )
+
+    @dg.multi_asset(name="published", specs=[spec], pool=POOL, required_resource_keys={"run_info"})
+    def publish(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+        info: RunInfo = context.resources.run_info
+        with lock.retried():
+            with open_warehouse(info.home) as con:
+                recorded = run_record.copy_into(con, context.instance, info)
+                written = [write_csv(con, key, info.home) for key in action_lists]
+                size = swap_copy(con, info.home, personal)
+            stale_note(info.home).unlink(missing_ok=True)
+        metadata: dict[str, Any] = {
+            "bytes": size,
+            "check results": recorded,
+            "csv": ", ".join(path.name for path in written) or "none",
+        }
+        return dg.MaterializeResult(spec.key, metadata={**metadata, "path": str(info.home.published_warehouse)})
+
+    return publish
+
+
+def write_csv(con: "DuckDBPyConnection", key: dg.AssetKey, home: Home) -> Path:
+    """A table as `published/SCHEMA_TABLE.csv`, replaced whole."""
+    target = home.published / f"{'_'.join(key.path)}.csv"
+    fresh = target.with_name(f".{target.name}.{os.getpid()}")
+    relation = ".".join(f'"{part}"' for part in key.path)
+    con.execute(f"copy (from {relation}) to '{str(fresh).replace(chr(39), chr(39) * 2)}' (header, delimiter ',')")
+    fresh.replace(target)
+    return target
+
+
+def swap_copy(con: "DuckDBPyConnection", home: Home, personal: Set[str]) -> int:
+    """Copy the warehouse and swap the copy in atomically; returns bytes. Readers keep the copy they opened.
+
+    Copied while `con` holds the file, so that no other writer comes between. Personal columns and the content of
+    rejected lines are null in the copy; the live warehouse keeps them.
+    """
+    fresh = home.published / f".warehouse.{os.getpid()}.duckdb"
+    for left in home.published.glob(".warehouse.*.duckdb*"):
+        left.unlink()  # of a run that was killed while copying
+    con.execute("checkpoint")
+    shutil.copyfile(home.warehouse, fresh)
+    _hide(fresh, personal)
+    fresh.replace(home.published_warehouse)
+    return home.published_warehouse.stat().st_size
+
+
+def _hide(copy: Path, personal: Set[str]) -> None:
+    import duckdb
+
+    with duckdb.connect(str(copy)) as con:
+        columns = con.execute(
+            "select schema_name, table_name, column_name from duckdb_columns() join duckdb_tables() "
+            "using (database_name, schema_name, table_name) where database_name = current_database()"
+        ).fetchall()
+        for schema, table, column in columns:
+            if column.lower() in personal or (schema, table, column) == ("raw", "rejects", "content"):
+                con.execute(f'update "{schema}"."{table}" set "{column}" = null')
+        con.execute("checkpoint")
+
+
+def stale_note(home: Home) -> Path:
+    """The note beside the published files: since when, and why, they are of an earlier run. Absent otherwise."""
+    return home.published / "STALE.txt"
+
+
+def mark_stale(home: Home, now: datetime, job: str, reason: str) -> None:
+    """Leave the note after a failed run: what is published stays, and is of an earlier run. The first reason stays."""
+    if home.published_warehouse.exists() and not stale_note(home).exists():
+        text = (
+            f"Stale since {now} UTC: {job} failed, so what is here is of an earlier run. {reason}\nNext: baton status\n"
+        )
+        stale_note(home).write_text(text)

@@ -1,0 +1,172 @@
+"""One process's runs: the graph loaded once, killed runs cleared away, each run executed here and told as it goes."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.execution.api import execute_run_iterator
+
+from ml import clock
+from ml.home import Home
+from orchestration import jobs, recover
+from orchestration.assets.published import mark_stale
+from orchestration.dbt.roster import meta_of
+from orchestration.definitions import build, load_graph
+from orchestration.instance import get_instance
+from orchestration.launch import DAY, UnknownJob
+from orchestration.outcome import JobOutcome, OnProgress, Progress
+from orchestration.run_info import CUTS, NOW, PARTITION, PRODUCT, RANGE_END, RANGE_START, REASON, process_tags
+from orchestration.told import Told
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from duckdb import DuckDBPyConnection
+
+    from ml.product import Product
+
+REHEARSAL = "baton/rehearsal_from"
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+class Session:
+    """Runs jobs of one home in this process; a context manager."""
+
+    def __init__(self, home: Home, say: OnProgress, began: float) -> None:
+        self.home, self._say, self._began = home.ensure(), say, began
+        self.seconds_to_first_sql: float | None = None
+        self._open = ExitStack()
+
+    def __enter__(self) -> "Session":
+        self.graph = load_graph(self.home)
+        self.definitions = build(self.graph)
+        self.instance = self._open.enter_context(get_instance(self.home))
+        for run_id in recover.recover(self.instance):
+            self._say(Progress("phase", f"run {run_id} was killed; it is failed and its slot is free"))
+        return self
+
+    def __exit__(
+        self, kind: "type[BaseException] | None", error: BaseException | None, trace: "TracebackType | None"
+    ) -> None:
+        self._open.close()
+
+    @property
+    def lives_on_archive(self) -> bool:
+        """Whether every product declares `clock: data`: then now is the newest known_at."""
+        products = self.graph.products.values()
+        return bool(products) and all(product.clock == "data" for product in products)
+
+    @property
+    def loads(self) -> bool:
+        """Whether Baton loads any raw table itself; otherwise somebody else's loader does."""
+        return "load" in jobs.selections(self.graph)
+
+    def newest_known_at(self) -> datetime:
+        """The newest freshness column (known_at) of all sources that no asset of a product writes.
+
+        Raises ValueError where no source has rows.
+        """
+        from ml.warehouse import open_warehouse
+
+        written = set(self.graph.products) | {"ops"}
+        with open_warehouse(self.home) as con:
+            found = [
+                con.execute(f'select max("{column}") from {props["relation_name"]}').fetchone()
+                for props in self.graph.manifest["sources"].values()
+                if props["schema"] not in written and (column := (meta_of(props).get("freshness") or {}).get("column"))
+            ]
+        newest: list[datetime] = [row[0] for row in found if row and row[0] is not None]
+        if not newest:
+            raise ValueError("products with clock: data take now from the newest known_at, and no source has rows")
+        return max(newest)
+
+    def due(self, now: datetime) -> Iterator[tuple[str, dict[str, str]]]:
+        """Jobs to run at `now`, each with its tags, in order; looked at one by one: each changes what is due."""
+        new = [product for product in self.graph.trained if not self._is_scored(product)]
+        if new:
+            first = self._rehearsal_from(now, new)
+            middle = first + timedelta(days=(clock.as_of(now) - first).days // 2)
+            cuts = ",".join(clock.sql(cut) for cut in (first, middle))
+            days = {RANGE_START: f"{first - DAY:%Y-%m-%d}", RANGE_END: clock.partition_of(now)}
+            names = ",".join(sorted(product.name for product in new))
+            yield "rehearse", {**days, CUTS: cuts, PRODUCT: names, REHEARSAL: clock.sql(first), REASON: "rehearsal"}
+            return
+        if due := self._retraining_due(now):
+            yield "retrain", {PRODUCT: ",".join(product.name for product in due), REASON: "cadence"}
+        yield "daily", self._unscored_days(now)
+
+    def _unscored_days(self, now: datetime) -> dict[str, str]:
+        """Tags of the days since the last one that every product has scored: a missed morning is made up for."""
+        last = clock.partition_of(now)
+        if not self.graph.trained:
+            return {}
+        with self._warehouse() as con:
+            newest = [
+                con.execute(f"select max(as_of) from {product.relation('predictions')}").fetchall()[0][0]
+                for product in self.graph.trained
+            ]
+        first = min((f"{as_of:%Y-%m-%d}" for as_of in newest if as_of), default=last)
+        return {RANGE_START: first, RANGE_END: last} if first < last else {PARTITION: last}
+
+    def _is_scored(self, product: "Product") -> bool:
+        log = dg.AssetKey([product.name, "predictions"])
+        return self.instance.get_latest_materialization_event(log) is not None
+
+    def _rehearsal_from(self, now: datetime, new: "Sequence[Product]") -> datetime:
+        """First as_of of the rehearsal of products without predictions; one that died keeps the first day it had."""
+        names = ",".join(sorted(product.name for product in new))
+        begun = self.instance.get_runs(filters=dg.RunsFilter(job_name="rehearse"))
+        earlier = [run.tags[REHEARSAL] for run in begun if run.tags.get(PRODUCT) == names and REHEARSAL in run.tags]
+        if earlier:
+            return datetime.fromisoformat(earlier[-1])
+        return clock.as_of(now) - max(product.train.rehearse for product in new if product.train)
+
+    def _retraining_due(self, now: datetime) -> "list[Product]":
+        from ml.registry import is_due
+
+        with self._warehouse() as con:
+            return [product for product in self.graph.trained if is_due(con, product, now)]
+
+    @contextmanager
+    def _warehouse(self) -> "Iterator[DuckDBPyConnection]":
+        """The live warehouse with the tables of `ops` and the logs in it, empty where nothing has run."""
+        from ml.ops_tables import ensure_ops, ensure_product_log
+        from ml.warehouse import open_warehouse
+
+        with open_warehouse(self.home) as con:
+            ensure_ops(con)
+            for product in self.graph.trained:
+                ensure_product_log(con, product)
+            yield con
+
+    def run(self, name: str, *, now: datetime, tags: Mapping[str, str] | None = None) -> JobOutcome:
+        """One run of job `name` in this process. Raises UnknownJob."""
+        job = self._job(name, (tags or {}).get(PRODUCT))
+        given = {**job.run_tags, **process_tags(), NOW: clock.sql(now), **(tags or {})}
+        run = self.instance.create_run_for_job(job, run_config=QUIET, tags=given)
+        partition = given.get(PARTITION) or "..".join(given[tag] for tag in (RANGE_START, RANGE_END) if tag in given)
+        self._say(Progress("job", name, partition))
+        told, began = Told(run.run_id, self._say), time.monotonic()
+        for event in execute_run_iterator(InMemoryJob(job), run, self.instance):
+            told.hear(event)
+            if self.seconds_to_first_sql is None and told.first_sql is not None:
+                self.seconds_to_first_sql = told.first_sql - self._began
+        outcome = told.outcome(name, partition, time.monotonic() - began)
+        if not outcome.success and name in jobs.PUBLISHING:
+            why = "; ".join(f"{step.asset or step.step}: {step.message}" for step in outcome.failed_steps)
+            mark_stale(self.home, now, name, why)
+        self._say(Progress("job_done", name, partition, seconds=outcome.seconds, passed=outcome.success))
+        return outcome
+
+    def _job(self, name: str, products: str | None) -> Any:
+        """The job, without the models of other products where the run names some (retraining, rehearsal)."""
+        known = [job for job in jobs.JOBS if job in jobs.selections(self.graph)]
+        if name not in known:
+            raise UnknownJob(f"job is {name!r}; this project has {', '.join(known)}")
+        job = self.definitions.resolve_job_def(name)
+        keys = jobs.keys_for(self.graph, name, products.split(",")) if products else None
+        return job.get_subset(asset_selection=keys) if keys is not None else job

@@ -1,0 +1,162 @@
+"""The SQL reads the product that Python reads: the same defaults, the same floors, the same refusals."""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import asdict, fields
+from typing import Any
+
+import ml_world
+import pytest
+from dbt_common.exceptions import CompilationError
+from macro_harness import MacroHarness
+
+from ml.parameters import FLOOR_METRICS, Floor
+from ml.product import Product, ProductError, load_products
+
+FLOOR = {"metric": "roc_auc", "window": "28 days", "basis": "matured", "at_least": 0.6, "severity": "warn", "min_n": 7}
+FULL: dict[str, Any] = {
+    "entity": "account_id",
+    "clock": "data",
+    "outcome": {
+        "model": "churn_events",
+        "horizon": "30 days",
+        "grace": "2 days",
+        "positive": "absence",
+        "delay_by": ["plan"],
+    },
+    "decide": {"per": "5 days", "policy": "latest"},
+    "slices": ["plan"],
+    "value": {"currency": "EUR", "tp": "saved_usd", "fp": -20, "fn": 1, "tn": 2},
+    "holdout": 0.05,
+    "train": {
+        "candidates": {"logistic_regression": {"C": 2}},
+        "metric": "brier",
+        "split": {"validation": "11 days", "test": "12 days"},
+        "cadence": "13 days",
+        "rehearse": "14 days",
+        "promote": {"margin": 1, "min_matured": 2, "min_positives": 3},
+    },
+    "monitor": {
+        "windows": ["1d", "28d"],
+        "min_n": 12,
+        "floors": [FLOOR],
+        "drift": {"q": 0.5, "k": 1, "of": 2},
+    },
+}
+OF_THE_EXPOSURE = {"name", "label", "description", "owner", "path", "depends_on", "excluded"}
+REQUIRED = {
+    ("entity",), ("outcome",), ("outcome", "model"), ("outcome", "horizon"), ("value",),
+    *(("value", cell) for cell in ("tp", "fp", "fn", "tn")),
+    ("monitor", "floors", 0, "metric"), ("monitor", "floors", 0, "window"), ("monitor", "floors", 0, "at_least"),
+}  # fmt: skip
+
+
+def paths(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The way to every field of a spec; estimator parameters are the team's own and no fields."""
+    if isinstance(value, dict) and at != ("train", "candidates"):
+        for key in value:
+            yield (*at, key)
+            yield from paths(value[key], (*at, key))
+    elif at == ("monitor", "floors") and value:
+        yield from paths(value[0], (*at, 0))
+
+
+OPTIONAL = [path for path in paths(FULL) if path not in REQUIRED]
+
+
+def without(*dropped: tuple[Any, ...]) -> dict[str, Any]:
+    spec = copy.deepcopy(FULL)
+    for *way, last in dropped:
+        level: Any = spec
+        for key in way:
+            level = level[key]
+        level.pop(last)
+    return spec
+
+
+def floored(**floor: Any) -> dict[str, Any]:
+    spec = copy.deepcopy(FULL)
+    spec["monitor"]["floors"] = [{"metric": "f1", "window": "1d", "at_least": 0.5, **floor}]
+    return spec
+
+
+TOP = [path for path in OPTIONAL if len(path) == 1]
+EMPTY = {**without(*TOP), "train": {}, "decide": {}, "monitor": {}}
+GOOD = {
+    "full": FULL,
+    "least": {**without(*TOP), "outcome": {"model": "churn_events", "horizon": "30 days"}},
+    "empty": {**EMPTY, "value": without(("value", "currency"))["value"]},
+    "once": {**FULL, "decide": {"per": "entity"}},
+    "null_per": {**FULL, "decide": {"per": None}},
+    "bare_floor": {**EMPTY, "monitor": {"floors": [{"metric": "f1", "window": "1w", "at_least": 0.5, "at_most": 1}]}},
+    **{"without_" + "_".join(map(str, path)): without(path) for path in OPTIONAL},
+}
+BAD = {
+    "calibration": (floored(metric="ece"), "ece is not judged in this version"),
+    "coverage": (floored(metric="coverage"), "coverage is not judged in this version"),
+    "unknown": (floored(metric="auc"), "'auc'"),
+    "estimated": (floored(basis="estimated"), "estimated is not judged in this version"),
+    "corrected": (floored(basis="delay_corrected"), "delay_corrected is not judged in this version"),
+    "not_a_basis": (floored(basis="matured_"), "'matured_'"),
+    "no_bound": (floored(at_least=None), "at_least, at_most or both"),
+    "severity": (floored(severity="page"), "'page'"),
+    "min_n": (floored(min_n=0), "min_n"),
+    "window": (floored(window="3d"), "'3d'"),
+    "hours": ({**EMPTY, "monitor": {"windows": ["6 hours"]}}, "whole days or weeks"),
+}
+
+
+@pytest.fixture(scope="module")
+def macros(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MacroHarness]:
+    specs = GOOD | {name: spec for name, (spec, _) in BAD.items()}
+    with MacroHarness(tmp_path_factory.mktemp("products"), specs) as harness:
+        yield harness
+
+
+def parsed(spec: dict[str, Any]) -> Product:
+    return load_products(ml_world.manifest(spec))["churn"]
+
+
+def in_sql(macros: MacroHarness, name: str) -> dict[str, Any]:
+    spec = dict(macros.evaluate("product", name))
+    assert spec.pop("name") == name
+    return spec
+
+
+def test_no_field_is_left_out_here() -> None:
+    product = {name: value for name, value in asdict(parsed(FULL)).items() if name not in OF_THE_EXPOSURE}
+    product["monitor"]["floors"] = [{k: v for k, v in FLOOR.items() if k in product["monitor"]["floors"][0]}]
+    assert set(paths(product)) == set(paths(FULL))
+    assert {field.name for field in fields(Floor)} == set(FLOOR) | {"at_most"}
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_sql_fills_in_what_python_fills_in(macros: MacroHarness, name: str) -> None:
+    filled = in_sql(macros, name)
+    assert parsed(filled).spec_hash == parsed(GOOD[name]).spec_hash
+    expected = {path for path in paths(FULL) if filled.get("train") or path[0] != "train"}
+    if not filled["monitor"]["floors"]:
+        expected = {path for path in expected if 0 not in path}
+    assert expected <= set(paths(filled)) | {("train",)}
+
+
+def test_both_sides_judge_the_same_metrics(macros: MacroHarness) -> None:
+    assert macros.evaluate("floor_metrics") == list(FLOOR_METRICS)
+
+
+@pytest.mark.parametrize("name", ["full", "bare_floor", "without_monitor_floors_0_min_n"])
+def test_both_sides_read_the_same_floors(macros: MacroHarness, name: str) -> None:
+    found = macros.evaluate("floors", name)
+    floors = parsed(GOOD[name]).monitor.floors
+    assert [(f["metric"], f.get("at_least"), f.get("at_most"), f["severity"], f["min_n"]) for f in found] == [
+        (f.metric, f.at_least, f.at_most, f.severity, f.min_n) for f in floors
+    ]
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_both_sides_refuse_what_is_not_judged(macros: MacroHarness, name: str) -> None:
+    spec, said = BAD[name]
+    with pytest.raises(ProductError, match=said):
+        parsed(spec)
+    with pytest.raises(CompilationError, match=said):
+        macros.evaluate("floors", name)
