@@ -127,7 +127,7 @@ def test_retrain_waits_until_something_is_published(tmp_path: Path, monkeypatch:
 
 def test_the_predictions_stand_between_two_halves_of_dbt() -> None:
     steps = build(GRAPH).resolve_job_def("daily").graph.node_dict
-    assert {"landing_raw", "raw", "dbt", "dbt_2", "churn_predictions", "published"} == set(steps)
+    assert set(steps) == {*("landing_raw", "raw", "source_freshness", "dbt", "dbt_2", "churn_predictions", "published")}
     backfill = build(GRAPH).resolve_job_def("backfill")
     assert set(backfill.graph.node_dict) == {"churn_predictions"}
     assert backfill.partitions_def is not None
