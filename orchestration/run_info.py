@@ -11,6 +11,7 @@ import dagster as dg
 
 from ml import clock
 from ml.home import Home
+from orchestration import run_lock
 from orchestration.processes import started_at
 from orchestration.storage import kept_open
 
@@ -106,6 +107,7 @@ def run_info(context: dg.InitResourceContext) -> Iterator[RunInfo]:
     run, instance, home = context.run, context.instance, Home.from_env().ensure()
     if run is None or instance is None:
         raise RuntimeError("run_info belongs to a run; materialize through a job or `baton run`")
+    run_lock.hold(home, run.run_id)  # until the process ends: the run is not marked as finished before this resource
     info = read(run, stored_now(run, instance), home)
     as_of = info.last_as_of or clock.as_of(info.now)
     instance.add_run_tags(run.run_id, {NOW: clock.sql(info.now), AS_OF: clock.sql(as_of), **process_tags()})

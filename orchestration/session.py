@@ -12,7 +12,7 @@ from dagster._core.execution.api import execute_run_iterator
 
 from ml import clock
 from ml.home import Home
-from orchestration import jobs, recover
+from orchestration import jobs, recover, run_lock
 from orchestration.assets.published import mark_stale
 from orchestration.dbt.roster import meta_of
 from orchestration.definitions import build, load_graph
@@ -45,7 +45,7 @@ class Session:
         self.graph = load_graph(self.home)
         self.definitions = build(self.graph)
         self.instance = self._open.enter_context(get_instance(self.home))
-        for run_id in recover.recover(self.instance):
+        for run_id in recover.recover(self.home, self.instance):
             self._say(Progress("phase", f"run {run_id} was killed; it is failed and its slot is free"))
         return self
 
@@ -151,10 +151,11 @@ class Session:
         partition = given.get(PARTITION) or "..".join(given[tag] for tag in (RANGE_START, RANGE_END) if tag in given)
         self._say(Progress("job", name, partition))
         told, began = Told(run.run_id, self._say), time.monotonic()
-        for event in execute_run_iterator(InMemoryJob(job), run, self.instance):
-            told.hear(event)
-            if self.seconds_to_first_sql is None and told.first_sql is not None:
-                self.seconds_to_first_sql = told.first_sql - self._began
+        with run_lock.held(self.home, run.run_id):
+            for event in execute_run_iterator(InMemoryJob(job), run, self.instance):
+                told.hear(event)
+                if self.seconds_to_first_sql is None and told.first_sql is not None:
+                    self.seconds_to_first_sql = told.first_sql - self._began
         outcome = told.outcome(name, partition, time.monotonic() - began)
         if not outcome.success and name in jobs.PUBLISHING:
             why = "; ".join(f"{step.asset or step.step}: {step.message}" for step in outcome.failed_steps)

@@ -3,6 +3,8 @@
 import os
 import platform
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +13,8 @@ import dagster as dg
 import pytest
 from company import NOW, Small, is_free, start_job, wait_for
 
-from orchestration import launch, recover
+from ml.home import PROJECT_ROOT
+from orchestration import launch, recover, run_lock
 from orchestration.instance import get_instance
 from orchestration.processes import is_alive, started_at
 from orchestration.run_info import HOST, PID, PID_STARTED
@@ -63,8 +66,10 @@ def kill_in_mid_query(slow: Small, instance: dg.DagsterInstance, number: signal.
     return newest(instance)
 
 
-def test_sigkill_in_mid_query_then_the_next_run_is_green(slow: Small, instance: dg.DagsterInstance) -> None:
+@pytest.mark.parametrize("host", [platform.node(), "the-container-before"])
+def test_sigkill_in_mid_query_then_the_next_run_is_green(slow: Small, instance: dg.DagsterInstance, host: str) -> None:
     killed = kill_in_mid_query(slow, instance, signal.SIGKILL)
+    instance.add_run_tags(killed.run_id, {HOST: host})
     assert killed.status == dg.DagsterRunStatus.STARTED, "nobody could mark it"
     assert instance.event_log_storage.get_concurrency_info("warehouse").slot_count == 1
     assert instance.event_log_storage.get_concurrency_info("warehouse").active_slot_count == 1
@@ -109,24 +114,54 @@ def process_of(pid: int, start: str | None) -> dict[str, str]:
     return {HOST: platform.node(), PID: str(pid), PID_STARTED: start or ""}
 
 
-def test_a_living_run_is_left_alone(instance: dg.DagsterInstance) -> None:
+def test_a_living_run_is_left_alone(small: Small, instance: dg.DagsterInstance) -> None:
     run = a_run(instance, **process_of(os.getpid(), started_at(os.getpid())))
-    assert run.run_id not in recover.recover(instance)
+    assert run.run_id not in recover.recover(small.home, instance)
     instance.report_run_failed(run)
 
 
-def test_a_reused_process_id_is_no_sign_of_life(instance: dg.DagsterInstance) -> None:
+def test_a_reused_process_id_is_no_sign_of_life(small: Small, instance: dg.DagsterInstance) -> None:
     run = a_run(instance, **process_of(os.getpid(), "another start"))
-    assert run.run_id in recover.recover(instance)
+    assert run.run_id in recover.recover(small.home, instance)
 
 
-def test_a_run_of_another_machine_is_not_ours_to_judge(instance: dg.DagsterInstance) -> None:
+def test_a_run_of_another_machine_is_not_ours_to_judge(small: Small, instance: dg.DagsterInstance) -> None:
     run = a_run(instance, **{**process_of(1, "long ago"), HOST: "elsewhere.example.com"})
-    assert run.run_id not in recover.recover(instance)
+    assert run.run_id not in recover.recover(small.home, instance)
     instance.report_run_failed(run)
 
 
-def test_the_sensor_that_looks_every_half_minute_is_on(instance: dg.DagsterInstance) -> None:
+def test_a_lock_says_more_than_host_and_process_id(small: Small, instance: dg.DagsterInstance) -> None:
+    """Held by another process: alive, though id and host are of nobody; freed: dead, though they are of us."""
+    living = a_run(instance, **process_of(os.getpid(), "another start"))
+    dead = a_run(instance, **{**process_of(os.getpid(), started_at(os.getpid())), HOST: "elsewhere.example.com"})
+    hold = (
+        "import sys, time; from ml.home import Home; from orchestration import run_lock;"
+        "run_lock.hold(Home.from_env(), sys.argv[1]); print('held', flush=True); time.sleep(60)"
+    )
+    run_lock.hold(small.home, dead.run_id)
+    run_lock.let_go(small.home, dead.run_id)
+    command = [sys.executable, "-c", hold, living.run_id]
+    with subprocess.Popen(command, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout
+        assert holder.stdout.readline() == "held\n"
+        assert recover.recover(small.home, instance) == [dead.run_id]
+        assert run_lock.known(small.home) == [living.run_id]
+        holder.kill()
+    assert recover.recover(small.home, instance) == [living.run_id]
+    assert run_lock.known(small.home) == []
+
+
+def test_a_run_that_ended_in_order_leaves_nothing(small: Small, instance: dg.DagsterInstance) -> None:
+    outcome = launch.run_job(small.home, "daily", now=NOW)
+    assert recover.recover(small.home, instance) == []
+    assert run_lock.known(small.home) == []
+    found = instance.get_run_by_id(outcome.run_id)
+    assert found is not None
+    assert found.status == dg.DagsterRunStatus.SUCCESS
+
+
+def test_the_sensor_that_looks_every_half_minute_is_on(small: Small, instance: dg.DagsterInstance) -> None:
     assert recover.killed_runs.default_status == dg.DefaultSensorStatus.RUNNING
     assert recover.killed_runs.minimum_interval_seconds == 30
     run = a_run(instance, **process_of(os.getpid(), "another start"))

@@ -102,13 +102,11 @@ def daemon(home: Home) -> Iterator[Finding]:
 
 def dead_runs(home: Home) -> Iterator[Finding]:
     """Runs marked as running whose process is gone: they would hold their pool slot."""
-    import dagster as dg
-
+    from orchestration import recover
     from orchestration.instance import get_instance
-    from orchestration.recover import UNFINISHED, is_dead
 
     with get_instance(home) as instance:
-        dead = [run for run in instance.get_runs(filters=dg.RunsFilter(statuses=UNFINISHED)) if is_dead(run)]
+        dead = recover.dead_runs(home, instance)
     for run in dead:
         fix = "baton run (recovers them first)"
         yield Finding(
