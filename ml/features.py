@@ -54,7 +54,7 @@ def kind_of(name: str, duckdb_type: str, table: str) -> Literal["number", "flag"
 
 def feature_columns(product: Product, columns: dict[str, str]) -> dict[str, str]:
     """Features of the training set with their types: what is not key, time, label, amount, PII or excluded."""
-    skip = {product.entity, *NOT_FEATURES, *product.value.amounts}
+    skip = {product.entity, *NOT_FEATURES, *product.cells.amounts}
     return {name: kind for name, kind in columns.items() if name not in skip and name.lower() not in product.excluded}
 
 

@@ -66,7 +66,7 @@ def beats_base_rate(product: Product, metrics: Mapping[str, float]) -> tuple[boo
 
     Where all four cells are the same money, value says nothing: then the interval of its ROC AUC must lie above 0.5.
     """
-    value, low = product.value, metrics["roc_auc_low"]
+    value, low = product.cells, metrics["roc_auc_low"]
     lift = f"value lift {metrics['value_lift_per_decision']:.4g} {value.currency} per decision over the better of "
     numbers = f"{lift}treating all and none, ROC AUC {metrics['roc_auc']:.3f} (at least {low:.3f})"
     if len({value.tp, value.fp, value.fn, value.tn}) == 1:
@@ -87,6 +87,6 @@ def _against_champion(judge: Judge, product: Product, metrics: Mapping[str, floa
         return judge.result("no_worse_than_champion", True, 0.0, margin, "no champion to compare with", enough=False)
     message = (
         f"{delta:+.4g} [{metrics['delta_value_per_decision_low']:.4g}, {metrics['delta_value_per_decision_high']:.4g}] "
-        f"{product.value.currency} per decision against the champion; allowed is at least {margin:g}"
+        f"{product.cells.currency} per decision against the champion; allowed is at least {margin:g}"
     )
     return judge.result("no_worse_than_champion", delta >= margin, delta, margin, message, "warn")

@@ -14,6 +14,7 @@ FLOOR_METRICS = (
     *("accuracy", "precision", "recall", "f1", "balanced_accuracy", "roc_auc", "average_precision", "log_loss"),
     *("brier", "value", "value_per_decision", "value_lift"),
 )
+MONEY = ("value", "value_per_decision", "value_lift")
 BASES = ("matured",)
 NOT_JUDGED = ("ece", "brier_reliability", "brier_resolution", "coverage", "delay_corrected", "estimated")
 Policy = Literal["first", "latest"]
@@ -111,8 +112,20 @@ class Drift:
 
 
 @dataclass(frozen=True)
+class Delay:
+    """How delay-corrected numbers are made.
+
+    `min_share`: decisions of an age at which fewer of the positives are seen leave the estimate as too fresh.
+    `min_positives`: a stratum with fewer positives in closed cohorts has no delay curve yet.
+    """
+
+    min_share: float
+    min_positives: int
+
+
+@dataclass(frozen=True)
 class Monitor:
-    """Trailing windows of performance, floors to hold in them, and how drift is judged.
+    """Trailing windows of performance, floors to hold in them, how drift is judged and how delay is corrected.
 
     `min_n`: fewer matured decisions than this are too little to judge.
     """
@@ -121,6 +134,7 @@ class Monitor:
     min_n: int
     floors: tuple[Floor, ...]
     drift: Drift
+    delay: Delay
 
 
 def read_outcome(spec: Field) -> Outcome:
@@ -185,9 +199,10 @@ def read_train(spec: Field) -> Train:
 
 def read_monitor(spec: Field) -> Monitor:
     """`monitor` of an exposure; every field has a default."""
-    spec.mapping(("windows", "min_n", "floors", "drift"))
-    drift = spec.get("drift", {})
+    spec.mapping(("windows", "min_n", "floors", "drift", "delay"))
+    drift, delay = spec.get("drift", {}), spec.get("delay", {})
     drift.mapping(("q", "k", "of"))
+    delay.mapping(("min_share", "min_positives"))
     windows = spec.get("windows", ["1d", "7d", "28d"])
     lengths, min_n = windows.tuple_of(_whole_days), spec.get("min_n", 30).whole(1)
     of = drift.get("of", 3).whole(1)
@@ -199,6 +214,7 @@ def read_monitor(spec: Field) -> Monitor:
         min_n=min_n,
         floors=spec.get("floors", []).tuple_of(lambda floor: _floor(floor, lengths, windows, min_n)),
         drift=Drift(q=drift.get("q", 0.01).number(0, 1), k=k, of=of),
+        delay=Delay(delay.get("min_share", 0.05).number(0.001, 1), delay.get("min_positives", 30).whole(1)),
     )
 
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, Literal, cast
 
 from ml.parameters import (
+    MONEY,
     Decide,
     Monitor,
     Outcome,
@@ -45,7 +46,7 @@ class Product:
     outcome: Outcome
     decide: Decide
     slices: tuple[str, ...]
-    value: Value
+    value: Value | None
     holdout: float
     train: Train | None
     monitor: Monitor
@@ -68,6 +69,13 @@ class Product:
         """12 hex digits over the parameters a fitted model depends on: a changed floor asks for no new model."""
         train = self.train and (self.train.candidates, self.train.metric, self.train.split)
         return _digest([self.name, self.entity, self.outcome, self.value, self.excluded, train])
+
+    @property
+    def cells(self) -> Value:
+        """`value` of a product that trains. Raises ProductError where there is none: a threshold is chosen by value."""
+        if self.value is None:
+            raise ProductError(f"{self.path}, product {self.name}, field value: found nothing; training needs it")
+        return self.value
 
     @property
     def gap(self) -> timedelta:
@@ -104,6 +112,7 @@ def _product(exposure: Mapping[str, Any], parameters: Any, nodes: Mapping[str, A
     spec.mapping(_FIELDS)
     parents = {nodes[uid]["name"]: nodes[uid] for uid in exposure["depends_on"]["nodes"] if uid in nodes}
     outcome = read_outcome(spec.get("outcome"))
+    monitor_only = spec.get("train").absent
     product = Product(
         name=name,
         label=exposure.get("label") or name,
@@ -117,12 +126,13 @@ def _product(exposure: Mapping[str, Any], parameters: Any, nodes: Mapping[str, A
         outcome=outcome,
         decide=read_decide(spec.get("decide", {"per": None}), outcome),
         slices=spec.get("slices", []).tuple_of(Field.text),
-        value=read_value(spec.get("value")),
+        value=None if monitor_only and spec.get("value").absent else read_value(spec.get("value")),
         holdout=spec.get("holdout", 0).number(0, 0.9999),
-        train=None if spec.get("train").absent else read_train(spec.get("train")),
+        train=None if monitor_only else read_train(spec.get("train")),
         monitor=read_monitor(spec.get("monitor", {})),
     )
     _check_columns(spec, product, parents)
+    _check_money(spec, product)
     return product
 
 
@@ -147,8 +157,16 @@ def _flags(relation: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
+def _check_money(spec: Field, product: Product) -> None:
+    """A floor on money needs a value: what is always null can break no floor."""
+    for index, floor in enumerate(product.monitor.floors if product.value is None else ()):
+        if floor.metric in MONEY:
+            metric = spec.get("monitor").get("floors").items()[index].get("metric")
+            metric.fail("a metric that is no money, as the product declares no value (its four cells tp, fp, fn, tn)")
+
+
 def _check_columns(spec: Field, product: Product, parents: Mapping[str, Any]) -> None:
-    """Entity, slices and amounts must be columns of the sets, wherever their yml declares columns."""
+    """Entity, slices and amounts must be columns of the sets, or of a log from elsewhere, where a yml says columns."""
     if product.train and f"{product.name}_training_set" not in parents:
         spec.get("train").fail(f"only with ref('{product.name}_training_set') in the exposure's depends_on")
     if product.outcome.model not in parents:
@@ -156,8 +174,9 @@ def _check_columns(spec: Field, product: Product, parents: Mapping[str, Any]) ->
             f"a model listed in depends_on: {', '.join(sorted(parents)) or 'none is'}"
         )
     named = [("entity", product.entity), *(("slices", s) for s in product.slices)]
-    named += [("value", amount) for amount in product.value.amounts]
-    for table in ("training_set", "scoring_set"):
+    named += [("value", amount) for amount in (product.value.amounts if product.value else ())]
+    carried = "scoring_set" if f"{product.name}_scoring_set" in parents else "predictions"
+    for table in ("training_set", "scoring_set") if product.train else (carried,):
         columns = (parents.get(f"{product.name}_{table}") or {}).get("columns") or {}
         for field, column in named:
             if columns and column not in columns:

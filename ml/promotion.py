@@ -57,7 +57,7 @@ def decide_challenger(
     delta, low, high = paired_value_delta(*samples, seed=seed)
     n, positives = int(metrics["n"]), int(metrics["n_positives"])
     versus = (
-        f"{delta:+.4g} [{low:.4g}, {high:.4g}] {product.value.currency} per decision against version {champion.version}"
+        f"{delta:+.4g} [{low:.4g}, {high:.4g}] {product.cells.currency} per decision against version {champion.version}"
     )
     is_promoted, reason = False, f"{versus}, margin {rule.margin:g}, {n} matured rows, {positives} positives"
     if metrics["leak_auc"] > LEAK_LIMIT:

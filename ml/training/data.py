@@ -62,7 +62,7 @@ def inspect(con: "DuckDBPyConnection", product: Product, cut: datetime, seed: in
     columns = columns_of(con, product, "training_set")
     _check_columns(product, columns)
     picked = feature_columns(product, columns)
-    used = [product.entity, *NOT_FEATURES, *product.value.amounts, *picked]
+    used = [product.entity, *NOT_FEATURES, *product.cells.amounts, *picked]
     text = ", ".join(f'coalesce("{name}"::varchar, chr(30))' for name in used)
     nulls = ", ".join(f'count(*) - count("{name}")' for name in picked)
     row = first_row(
@@ -106,7 +106,7 @@ def _check_columns(product: Product, columns: dict[str, str]) -> None:
             f"{table} lacks {', '.join(lacking)}; it has {', '.join(columns)}. A training set has the columns "
             f"{product.entity}, {', '.join(NOT_FEATURES)}, features and amounts"
         )
-    amounts = [name for name in product.value.amounts if name not in columns]
+    amounts = [name for name in product.cells.amounts if name not in columns]
     if amounts:
         raise AmountError(f"{product.path}, product {product.name}: value names {', '.join(amounts)}, not in {table}")
 
@@ -128,7 +128,7 @@ def read(con: "DuckDBPyConnection", product: Product, content: Content, cut: dat
     entity = f'"{product.entity}"'
     select: list[str] = [f"{entity}::varchar as entity", "as_of", "outcome_label::tinyint as outcome_label"]
     select += [f"{bucket_sql(entity, FOLDS, f'{use}|{product.name}')} as {use}__" for use in ("part", "fold")]
-    select += [f'"{name}"::double as "amount__{name}"' for name in product.value.amounts]
+    select += [f'"{name}"::double as "amount__{name}"' for name in product.cells.amounts]
     select += [f'"{feature.name}"{_arrow_cast(feature)}' for feature in content.features]
     table = con.sql(
         f"select {', '.join(select)} from {product.relation('training_set')} "
@@ -138,7 +138,7 @@ def read(con: "DuckDBPyConnection", product: Product, content: Content, cut: dat
     def numbers(name: str, dtype: Any) -> Any:
         return table.column(name).to_numpy().astype(dtype)
 
-    amounts = {name: numbers(f"amount__{name}", np.float64) for name in product.value.amounts}
+    amounts = {name: numbers(f"amount__{name}", np.float64) for name in product.cells.amounts}
     return Data(
         frame=frame(table, content.features),
         outcome=numbers("outcome_label", np.int8),
@@ -146,7 +146,7 @@ def read(con: "DuckDBPyConnection", product: Product, content: Content, cut: dat
         entity=np.unique(table.column("entity").to_numpy(zero_copy_only=False), return_inverse=True)[1],
         part=numbers("part__", np.int64),
         fold=numbers("fold__", np.int64),
-        cells=cells_of(product.value, amounts, len(table)),
+        cells=cells_of(product.cells, amounts, len(table)),
     )
 
 

@@ -56,7 +56,7 @@ def run(
             metrics=metrics,
             tags=_tags(content, notes, tags),
             record=record,
-            figures=draw(test, chosen.threshold, product.value.currency, importance),
+            figures=draw(test, chosen.threshold, product.cells.currency, importance),
             model=chosen.model,
             features=content.features,
             example=data.frame[parts.train].head(_EXAMPLE_ROWS),
@@ -107,7 +107,7 @@ def _notes(
         "unseen_feature": chosen.matrix.unseen_feature,
         "content_hash": content.content_hash,
         "code_hash": content.code_hash,
-        "currency": product.value.currency,
+        "currency": product.cells.currency,
         "git_commit": git_commit() or "",
     }
 

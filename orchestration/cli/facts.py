@@ -68,9 +68,10 @@ class ProductFacts:
     name: str
     label: str
     currency: str
+    is_monitor_only: bool
     champion: Champion | None
     scored_until: datetime | None
-    predictions: int
+    predictions: int | None
     on_action_list: int | None
     decisions_matured: int
     decisions_pending: int
@@ -97,9 +98,10 @@ def _position(schema: str) -> tuple[int, str]:
 
 
 def product_names(con: "DuckDBPyConnection") -> list[str]:
-    """Products of the published copy: the schemas that hold a prediction log."""
+    """Products of the published copy: the schemas that hold a prediction log, or decisions on somebody else's."""
     rows = con.execute(
-        "select table_schema from information_schema.tables where table_name = 'predictions' order by 1"
+        "select distinct table_schema from information_schema.tables "
+        "where table_name in ('predictions', 'decisions') order by 1"
     ).fetchall()
     return [row[0] for row in rows]
 
@@ -118,16 +120,18 @@ def product_facts(con: "DuckDBPyConnection", name: str, product: "Product | None
     """Everything about one product; what is not built yet is None or 0."""
     states = dict(_rows(con, name, "outcomes", "select state, count(*) from {relation} group by state"))
     log = _rows(con, name, "predictions", "select max(as_of), count(*) from {relation}")
+    newest = log or _rows(con, name, "decisions", "select max(as_of) from {relation}")  # a log in a schema of its owner
     # Held-out ones are left alone; a list without the column holds out nobody.
     to_act_on = "select count(*) from {relation} as l where not coalesce(to_json(l) ->> 'is_holdout' = 'true', false)"
     calls = _rows(con, name, "action_list", to_act_on)
     return ProductFacts(
         name=name,
         label=product.label if product else name,
-        currency=product.value.currency if product else "",
+        currency=product.value.currency if product and product.value else "",
+        is_monitor_only=product is not None and product.train is None,
         champion=champion(con, name),
-        scored_until=log[0][0] if log else None,
-        predictions=log[0][1] if log else 0,
+        scored_until=newest[0][0] if newest else None,
+        predictions=log[0][1] if log else None,
         on_action_list=calls[0][0] if calls else None,
         decisions_matured=sum(states.get(state, 0) for state in CLOSED),
         decisions_pending=sum(states.get(state, 0) for state in OPEN),

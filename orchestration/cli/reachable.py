@@ -18,7 +18,7 @@ def best_reachable(
     home: "Home", con: "DuckDBPyConnection", product: "Product", facts: ProductFacts
 ) -> dict[str, Any] | None:
     """Best reachable roc_auc, log_loss, value on the decisions of the shown window; None where no truth is known."""
-    if facts.performance is None or product.entity != DEMO_ENTITY or find_spec("demo") is None:
+    if facts.performance is None or product.value is None or product.entity != DEMO_ENTITY or find_spec("demo") is None:
         return None
     from demo.truth import TruthMissing
     from demo.truth import best_reachable as reach

@@ -119,7 +119,8 @@ def print_summary(summary: Summary) -> None:
 def product_lines(facts: ProductFacts, best: dict[str, Any] | None, now: datetime) -> list[str]:
     """Champion, log, decisions and value in sentences."""
     lines = [_champion_line(facts, now)]
-    lines.append(f"predictions  {count(facts.predictions)}, newest as of {_day(facts.scored_until)}")
+    kept = "kept elsewhere" if facts.predictions is None else count(facts.predictions)
+    lines.append(f"predictions  {kept}, newest as of {_day(facts.scored_until)}")
     lines.append(
         f"decisions    {count(facts.decisions_matured)} matured, {count(facts.decisions_pending)} pending "
         f"({count(facts.decisions_early_positive)} of them seen early)"
@@ -133,6 +134,8 @@ def product_lines(facts: ProductFacts, best: dict[str, Any] | None, now: datetim
 
 def _champion_line(facts: ProductFacts, now: datetime) -> str:
     champion = facts.champion
+    if facts.is_monitor_only:
+        return "champion     none here: predictions are made elsewhere, Baton monitors them"
     if champion is None:
         return "champion     none yet"
     auc = f", ROC AUC {champion.roc_auc:.3f} on its test cohort" if champion.roc_auc is not None else ""

@@ -6,6 +6,10 @@
     {% for declared in monitor.floors %}
         {% set floor = dict(declared) %}
         {% do baton.refuse_unless_in(product, 'metric', floor.get('metric'), baton.floor_metrics()) %}
+        {% if floor.metric in ['value', 'value_per_decision', 'value_lift'] and not baton.product(product).get('value') %}
+            {{ exceptions.raise_compiler_error("product " ~ product ~ ", monitor.floors: metric is '" ~ floor.metric
+                ~ "', but the product declares no value; declare its four cells, or put the floor on another metric") }}
+        {% endif %}
         {% do baton.refuse_unless_in(product, 'basis', floor.basis, ['matured']) %}
         {% do baton.refuse_unless_in(product, 'severity', floor.severity, ['error', 'warn']) %}
         {% set days = baton.duration_parts(floor.get('window')).seconds / 86400 %}
