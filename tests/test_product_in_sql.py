@@ -41,6 +41,7 @@ FULL: dict[str, Any] = {
         "min_n": 12,
         "floors": [FLOOR],
         "drift": {"q": 0.5, "k": 1, "of": 2},
+        "delay": {"min_share": 0.1, "min_positives": 9},
     },
 }
 OF_THE_EXPOSURE = {"name", "label", "description", "owner", "path", "depends_on", "excluded"}

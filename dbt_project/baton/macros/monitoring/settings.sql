@@ -23,14 +23,14 @@
     {{ return(baton.unique_names(named)) }}
 {% endmacro %}
 
-{# Slices and amounts: the columns a decision takes over from the scoring set. Refuses names that a decision has itself. #}
+{# Slices, amounts and strata of the reporting delay: the columns a decision takes over from the scoring set. Refuses names that a decision has itself. #}
 {% macro carried_columns(parameters) %}
     {% set own = ['decision_key', 'as_of', 'period', 'prediction_id', 'predicted_at', 'score', 'threshold', 'predicted_label',
         'model_version', 'is_holdout', 'spec_hash', 'built_at', 'entity', 'overall', 'all', parameters.entity] %}
-    {% set carried = baton.unique_names((parameters.slices) + baton.amounts(parameters)) %}
+    {% set carried = baton.unique_names(parameters.slices + baton.amounts(parameters) + parameters.outcome.delay_by) %}
     {% for name in carried if name in own %}
         {{ exceptions.raise_compiler_error("product " ~ parameters.name ~ ": '" ~ name
-            ~ "' is a slice or an amount, but decisions have a column of that name; rename the column in the scoring set") }}
+            ~ "' is a slice, an amount or in outcome.delay_by, but decisions have a column of that name; rename the column in the scoring set") }}
     {% endfor %}
     {{ return(carried) }}
 {% endmacro %}
@@ -44,6 +44,7 @@ Floors and training parameters are left out: they change no number. The number i
     {% set used = {'definitions': 2, 'entity': parameters.entity, 'decide': parameters.decide, 'slices': parameters.slices,
         'value': parameters.get('value')} %}
     {% if table != 'decisions' %}{% do used.update(outcome=parameters.outcome) %}{% endif %}
+    {% if parameters.outcome.delay_by %}{% do used.update(delay_by=parameters.outcome.delay_by) %}{% endif %}
     {% if table == 'performance' %}{% do used.update(windows=baton.windows(parameters.monitor), min_n=parameters.monitor.min_n) %}{% endif %}
     {{ return(local_md5(tojson(used, sort_keys=true))) }}
 {% endmacro %}
