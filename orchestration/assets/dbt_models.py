@@ -8,7 +8,7 @@ from dagster_dbt import DbtProject
 from dagster_dbt.asset_utils import build_dbt_specs
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
-from orchestration import freshness, lock
+from orchestration import freshness, lock, pictures
 from orchestration.checks import UNJUDGED
 from orchestration.dbt.columns import ColumnReader
 from orchestration.dbt.failing_rows import as_markdown, column_of, failing_rows, pii_columns
@@ -110,6 +110,7 @@ class _Step:
                 extra: dict[str, Any] = {
                     "dagster/row_count": reader.row_count(unique_id),
                     **({METADATA: known} if known else {}),
+                    **self._pictures(unique_id, con),
                 }
                 yield found.with_metadata({**found.metadata, **extra})
             elif isinstance(found, dg.AssetCheckResult):
@@ -134,6 +135,11 @@ class _Step:
         if key is None or known is not None:
             history = {"columns": history["columns"]}
         return history, known, key
+
+    def _pictures(self, unique_id: str, con: "DuckDBPyConnection") -> dict[str, Any]:
+        node = self.manifest["nodes"][unique_id]
+        kind = pictures.kind_of(node)
+        return dict(pictures.of_table(kind, con, node["relation_name"])) if kind else {}
 
     def _explained(self, result: dg.AssetCheckResult, unique_id: str, con: "DuckDBPyConnection") -> dg.AssetCheckResult:
         """The check with its owner and, where it failed, the rows and the sentence that say why."""

@@ -1,18 +1,16 @@
 """`PRODUCT/model`: training, registration and promotion, with what people want to look at on the materialization."""
 
-import base64
 import os
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from math import isfinite, nan
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from ml import clock
 from ml.product import Product
-from orchestration import checks, lock
+from orchestration import checks, lock, pictures
 from orchestration.assets.dbt_models import POOL
 from orchestration.assets.specs import python_spec
 from orchestration.dbt.manifest import ManifestFile
@@ -96,7 +94,7 @@ def _metadata(results: list["TrainingResult"]) -> dict[str, Any]:
         "reason": newest.reason,
         "MLflow run": dg.MetadataValue.url(run_url(newest.mlflow_experiment_id, newest.mlflow_run_id)),
     }
-    found |= {f"plot {name}": dg.MetadataValue.md(_picture(name, path)) for name, path in newest.plots.items()}
+    found |= {f"plot {name}": pictures.markdown(name, path.read_bytes()) for name, path in newest.plots.items()}
     found |= {f"test {name}": newest.metrics[name] for name in SHOWN if isfinite(newest.metrics.get(name, nan))}
     found["all test metrics"] = dg.MetadataValue.md(_metrics(newest.metrics))
     if len(results) > 1:
@@ -134,10 +132,6 @@ def _versions(results: list["TrainingResult"]) -> str:
 
 def _day(instant: datetime | None) -> str:
     return f"{instant:%Y-%m-%d}" if instant else "never"
-
-
-def _picture(name: str, path: Path) -> str:
-    return f"![{name}](data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()})"
 
 
 def run_url(experiment_id: str, run_id: str) -> str:

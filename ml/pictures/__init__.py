@@ -1,0 +1,25 @@
+"""Figures of the monitoring tables, by the name a dbt model gives in `config.meta.picture`."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from duckdb import DuckDBPyConnection
+    from matplotlib.figure import Figure
+
+    Draw = Callable[[DuckDBPyConnection, str], dict[str, Figure]]
+
+# One module each, with a function `draw(con, relation)`: figures by title, none where there is nothing to show.
+PICTURES = ("performance",)
+
+
+def pictures(kind: str, con: "DuckDBPyConnection", relation: str) -> dict[str, bytes]:
+    """PNGs of a table by title; none while the table has nothing to show. Raises ValueError for an unknown kind."""
+    from ml.pictures.canvas import png
+
+    if kind not in PICTURES:
+        raise ValueError(f"config.meta.picture of {relation} is '{kind}'; allowed are {', '.join(PICTURES)}")
+    draw: Draw = import_module(f"ml.pictures.{kind}").draw
+    return {title: png(figure) for title, figure in draw(con, relation).items()}
