@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from orchestration.dbt.descriptions import spoken
 from orchestration.dbt.translator import GROUP
 
 if TYPE_CHECKING:
@@ -22,11 +23,6 @@ def check_specs(spec: dg.AssetSpec, names: Iterable[str]) -> list[dg.AssetCheckS
         dg.AssetCheckSpec(name, asset=spec.key, blocking=True, description=spoken(name), metadata=metadata)
         for name in names
     ]
-
-
-def spoken(name: str) -> str:
-    """`beats_base_rate` as a sentence people read: 'Beats base rate.'"""
-    return f"{name.replace('_', ' ').capitalize()}."
 
 
 def to_dagster(results: Sequence["CheckResult"], owner: str) -> list[dg.AssetCheckResult]:

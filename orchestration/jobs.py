@@ -25,10 +25,20 @@ def selections(graph: Graph) -> dict[str, dg.AssetSelection]:
     found: dict[str, dg.AssetSelection] = {
         name: dg.AssetSelection.assets(*sorted(keys)) for name, keys in wanted.items() if keys
     }
-    watched = [key for check in graph.checks for key in check.check_keys]  # of tables that somebody else loads
-    for name in {"load", "daily", "rehearse", "prepare"} & set(found) if watched else ():
-        found[name] = found[name] | dg.AssetSelection.checks(*sorted(watched, key=str))
+    for names, checks in (
+        (("load", "daily", "rehearse", "prepare"), [key for check in graph.checks for key in check.check_keys]),
+        (("daily", "rehearse"), _tests_of_external(graph)),
+    ):
+        for name in set(names) & set(found) if checks else ():
+            found[name] = found[name] | dg.AssetSelection.checks(*sorted(checks, key=str))
     return found
+
+
+def _tests_of_external(graph: Graph) -> list[dg.AssetCheckKey]:
+    """dbt tests on tables that somebody else loads: no asset of a job brings them along."""
+    made = [asset for asset in graph.assets if isinstance(asset, dg.AssetsDefinition)]
+    keys = {key for asset in made for key in asset.keys}
+    return [check for asset in made for check in asset.check_keys if check.asset_key not in keys]
 
 
 def keys_for(graph: Graph, name: str, products: Iterable[str]) -> set[dg.AssetKey] | None:

@@ -12,11 +12,13 @@ import dagster as dg
 import duckdb
 import pytest
 import small_project
-from company import NOW, Small
+from company import NOW, Small, live_graph
 from sqlalchemy import NullPool, create_engine
 
 from ml import clock
-from orchestration import launch
+from orchestration import jobs, launch
+from orchestration.definitions import build, load_graph
+from orchestration.graph import Graph
 from orchestration.instance import get_instance
 from orchestration.outcome import Progress
 from orchestration.run_info import AS_OF, MissingPartition, read
@@ -59,8 +61,6 @@ def test_the_run_stores_its_now(small: Small) -> None:
 
 
 def test_a_run_started_without_a_now_takes_batons_and_stores_it(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
-    from orchestration.definitions import build, load_graph
-
     monkeypatch.setenv("BATON_NOW", "2026-11-21T05:00:00")
     job = build(load_graph(small.home)).resolve_job_def("daily")
     with get_instance(small.home) as instance:
@@ -82,6 +82,44 @@ def test_a_step_waits_for_another_writer(small: Small) -> None:
         outcome = launch.run_job(small.home, "daily", now=NOW)
     assert outcome.success
     assert time.monotonic() - began > 2
+
+
+def checks_of(graph: Graph) -> tuple[set[dg.AssetCheckKey], dict[str, set[dg.AssetCheckKey]]]:
+    """Every check of the graph, and the checks that each job evaluates."""
+    assets = [asset for asset in graph.assets if isinstance(asset, dg.AssetsDefinition)]
+    defined = {key for each in [*assets, *graph.checks] for key in each.check_keys}
+    definitions = build(graph)
+    names = jobs.selections(graph)
+    evaluated = {name: definitions.resolve_job_def(name).asset_layer.asset_graph.asset_check_keys for name in names}
+    return defined, {name: set(keys) for name, keys in evaluated.items()}
+
+
+def test_every_check_of_the_demo_is_in_a_job() -> None:
+    defined, evaluated = checks_of(live_graph())
+    assert defined == set().union(*evaluated.values())
+    assert {key.asset_key.path[-1] for key in defined - evaluated["daily"]} <= {"model"}
+
+
+SOURCE_TEST = """
+        data_tests:
+          - unique: {name: one_row_per_order, arguments: {column_name: order_id}}
+"""
+
+
+def test_a_dbt_test_on_a_table_that_others_load_is_run_and_stops_the_run(small: Small) -> None:
+    described = '        description: "Orders as the shop wrote them. One row per order."\n'
+    small_project.edit(small.project, "models/sources.yml", described, described + SOURCE_TEST.lstrip("\n"))
+    wanted = dg.AssetCheckKey(dg.AssetKey(["raw", "orders"]), "one_row_per_order")
+    defined, evaluated = checks_of(load_graph(small.home))
+    assert wanted in defined
+    assert defined == evaluated["daily"]
+    outcome = launch.run_job(small.home, "daily", now=NOW)
+    assert outcome.success
+    assert [check.passed for check in outcome.checks if check.check == "one_row_per_order"] == [True]
+    small.orders((1, 2.5, "2026-11-20 10:00"), (1, 2.5, "2026-11-20 11:00"))
+    outcome = launch.run_job(small.home, "daily", now=NOW)
+    assert not outcome.success
+    assert "one_row_per_order" in outcome.failed_steps[0].message
 
 
 def run_with(**tags: str) -> dg.DagsterRun:

@@ -7,6 +7,7 @@ import pytest
 import small_project
 from company import Small, live_graph
 
+from orchestration.dbt.descriptions import describe_test
 from orchestration.dbt.translator import BACKUP, FILE, GROUP
 from orchestration.definitions import build, load_graph
 from orchestration.ownership import OwnershipError
@@ -89,6 +90,26 @@ def test_every_check_has_an_owner_of_the_roster() -> None:
     checks = [spec for asset in GRAPH.assets if isinstance(asset, dg.AssetsDefinition) for spec in asset.check_specs]
     assert checks
     assert {(spec.metadata or {}).get(GROUP) for spec in checks} <= set(GROUPS)
+
+
+def test_every_check_says_what_it_promises() -> None:
+    checks = [spec for asset in GRAPH.assets if isinstance(asset, dg.AssetsDefinition) for spec in asset.check_specs]
+    checks += [spec for check in GRAPH.checks for spec in check.check_specs]
+    silent = [
+        f"{spec.asset_key.to_user_string()} {spec.name}" for spec in checks if not (spec.description or "").strip()
+    ]
+    assert not silent
+
+
+def test_a_test_of_dbt_speaks_by_its_name_and_arguments() -> None:
+    column = {"name": "score_is_a_share", "column_name": "score", "config": {"severity": "warn"}}
+    kwargs = {"at_least": 0, "at_most": 1, "model": "{{ get_where_subquery(ref('x')) }}", "column_name": "score"}
+    called = {"test_metadata": {"namespace": "baton", "name": "within_range", "kwargs": kwargs}}
+    said = "Score is a share. Test baton.within_range on column score with at_least: 0, at_most: 1. Warns only."
+    assert describe_test({**column, **called}) == said
+    assert describe_test({**column, **called, "description": "As people say it."}) == "As people say it."
+    alone = {"name": "sums_agree", "original_file_path": "tests/sums_agree.sql"}
+    assert describe_test(alone) == "Sums agree. The query in tests/sums_agree.sql returns no row."
 
 
 def test_steps_have_the_groups_of_the_design() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dagster import AssetCheckSpec, AssetKey, AssetSpec, FreshnessPolicy
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings
 
+from orchestration.dbt.descriptions import describe_test
 from orchestration.dbt.roster import Freshness, Group, Props, freshness_of, group_of, meta_of, roster
 
 if TYPE_CHECKING:
@@ -110,14 +111,14 @@ class Translator(DagsterDbtTranslator):
     def get_asset_check_spec(
         self, asset_spec: AssetSpec, manifest: Props, unique_id: str, project: "DbtProject | None"
     ) -> AssetCheckSpec | None:
-        """The test's own description, and its owner: the test's group, else its asset's."""
+        """What the test promises in words, and its owner: the test's group, else its asset's."""
         spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
         if spec is None:
             return None
         props = self.get_resource_props(manifest, unique_id)
         owner = (props.get("config") or {}).get("group") or props.get("group") or asset_spec.metadata.get(GROUP)
         return spec._replace(
-            description=props.get("description") or spec.description,
+            description=describe_test(props),
             metadata={**(spec.metadata or {}), **({GROUP: owner} if owner else {})},
         )
 
