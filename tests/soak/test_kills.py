@@ -89,6 +89,7 @@ def test_a_run_killed_at_a_random_moment_and_run_again_ends_in_the_same_tables(t
         wrong += found
         lines.append(f"| {number} | {moment:.1f} s | {stood} | {again:.0f} s | {'; '.join(found) or 'none'} |")
         shutil.rmtree(home.root)
+        REPORT.parent.mkdir(exist_ok=True)
         REPORT.write_text(report(seconds, lines))
     assert not wrong
 
