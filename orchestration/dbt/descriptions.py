@@ -1,4 +1,4 @@
-"""What a check promises, as a sentence for the page; of a dbt test without a description, from its name and arguments."""
+"""What a check promises, as a sentence for the page; a silent dbt test speaks by its name and arguments."""
 
 from collections.abc import Mapping
 from typing import Any
