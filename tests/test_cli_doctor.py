@@ -117,6 +117,22 @@ def test_a_daemon_that_never_ran_is_said_with_the_way_out(tmp_path: Path) -> Non
     assert "make ui" in finding.fix
 
 
+def test_a_dagster_yaml_that_lacks_the_pool_limit_is_an_error_and_stays(tmp_path: Path) -> None:
+    from orchestration.cli import findings_graph
+
+    home = Home(tmp_path).ensure()
+    settings = home.dagster / "dagster.yaml"
+    assert only(findings_graph.dagster_settings, home).level == "ok"
+    theirs = settings.read_text().replace("default_limit: 1", "default_limit: 8")
+    settings.write_text(theirs)
+    finding = only(findings_graph.dagster_settings, home)
+    assert finding.level == "error"
+    assert "concurrency.pools.default_limit is 8, needed is 1" in finding.found
+    assert settings.read_text() == theirs
+    settings.write_text("telemetry: {enabled: [\n")
+    assert "no YAML" in only(findings_graph.dagster_settings, home).found
+
+
 def test_a_graph_that_the_ownership_gate_refuses_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from orchestration.cli import findings_graph
 

@@ -16,14 +16,30 @@ from company import NOW, Small, live_graph
 from sqlalchemy import NullPool, create_engine
 
 from ml import clock
+from ml.home import Home
 from orchestration import jobs, launch
 from orchestration.definitions import build, load_graph
 from orchestration.graph import Graph
-from orchestration.instance import get_instance
+from orchestration.instance import SETTINGS, get_instance, lacking, prepare
 from orchestration.outcome import Progress
 from orchestration.run_info import AS_OF, MissingPartition, read
 from orchestration.run_info import NOW as NOW_TAG
 from orchestration.storage import relax_commits
+
+WRITTEN_BEFORE = """# Written by Baton at every start; change orchestration/instance.py instead.
+telemetry:
+  enabled: false
+nux:
+  enabled: false         # no sign-up dialog in front of the page
+concurrency:
+  pools:
+    default_limit: 1     # DuckDB has one writer: every step that opens the warehouse is in the pool `warehouse`
+    granularity: op
+  runs:
+    max_concurrent_runs: 4
+freshness:
+  enabled: true
+"""
 
 _HOLD = """
 import duckdb, sys, time
@@ -164,6 +180,32 @@ def test_only_a_rehearsal_of_a_product_plays_its_past(small: Small) -> None:
     assert [rehearsal.rehearses(name) for name in ("a", "b", "c")] == [True, True, False]
     for tags in ({"baton/reason": "cadence", "baton/product": "a"}, {"baton/product": "a"}, {}):
         assert not read(run_with(**tags), NOW, small.home).rehearses("a")
+
+
+def test_a_dagster_yaml_of_the_team_stays_and_one_of_ours_is_renewed(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    settings = home.dagster / "dagster.yaml"
+    prepare(home)
+    assert settings.read_text() == SETTINGS
+    theirs = SETTINGS.replace("max_concurrent_runs: 4", "max_concurrent_runs: 1")
+    settings.write_text(theirs)
+    with get_instance(home):
+        assert settings.read_text() == theirs
+    assert list(lacking(home)) == []
+    settings.write_text("telemetry: {enabled: false}\n")
+    assert [text.split(" ")[0] for text in lacking(home)] == ["concurrency.pools.default_limit"]
+    settings.write_text(WRITTEN_BEFORE)
+    prepare(home)
+    assert settings.read_text() == SETTINGS
+
+
+def test_where_the_team_chose_a_storage_the_command_line_uses_it(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home").ensure()
+    settings = SETTINGS + f"storage:\n  sqlite:\n    base_dir: {tmp_path / 'elsewhere'}\n"
+    (home.dagster / "dagster.yaml").write_text(settings)
+    with get_instance(home) as instance, dg.DagsterInstance.from_config(str(home.dagster)) as plain:
+        assert type(instance.event_log_storage) is type(plain.event_log_storage)
+    assert (tmp_path / "elsewhere").is_dir()
 
 
 @pytest.mark.parametrize(("journal", "waits"), [("wal", 1), ("delete", 2)])

@@ -100,6 +100,26 @@ def daemon(home: Home) -> Iterator[Finding]:
             yield Finding("warning", "daemon", f"{kind} reports: {first}", "see logs/dagster.log in the home")
 
 
+def dagster_settings(home: Home) -> Iterator[Finding]:
+    """dagster.yaml: ours, or changed by somebody and still with what Baton cannot do without."""
+    import yaml
+
+    from orchestration.instance import lacking, prepare
+
+    prepare(home)
+    file = home.dagster / "dagster.yaml"
+    try:
+        missing = list(lacking(home))
+    except yaml.YAMLError as error:
+        fix = f"mend it, or delete it: Baton writes its own where there is none ({file})"
+        yield Finding("error", "dagster", f"{file} is no YAML: {error}", fix)
+        return
+    for found in missing:
+        yield Finding("error", "dagster", f"{file}: {found}", "set it there, or delete the file to get Baton's own")
+    if not missing:
+        yield Finding("ok", "dagster", f"{file} has what Baton needs")
+
+
 def dead_runs(home: Home) -> Iterator[Finding]:
     """Runs marked as running whose process is gone: they would hold their pool slot."""
     from orchestration import recover
@@ -116,4 +136,4 @@ def dead_runs(home: Home) -> Iterator[Finding]:
         yield Finding("ok", "runs", "no killed run is left over")
 
 
-EXAMINATIONS: list[Examination] = [manifest, definitions, pages, daemon, dead_runs]
+EXAMINATIONS: list[Examination] = [manifest, definitions, pages, dagster_settings, daemon, dead_runs]
