@@ -95,7 +95,7 @@ metrics as (
         {%- endif %}
         cast(null as bigint) as n_too_fresh,
         {%- for cell in ['tp', 'fp', 'fn', 'tn'] %}
-        cast({{ cell }} as {{ float }}) as {{ cell }},
+        case when n_labelled > 0 or n_matured = 0 then cast({{ cell }} as {{ float }}) end as {{ cell }},
         {%- endfor %}
         {%- for rate in ['accuracy', 'precision', 'recall', 'f1', 'balanced_accuracy', 'roc_auc'] %}
         {{ rate }}, {{ baton.wilson(rate, rate ~ '_n', '-') }} as {{ rate }}_low, {{ baton.wilson(rate, rate ~ '_n', '+') }} as {{ rate }}_high,
