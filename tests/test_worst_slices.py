@@ -1,4 +1,4 @@
-"""Which slice explains a change: contributions add up, tests equal scipy's, no change alarms seldom, a planted one is found."""
+"""Which slice explains a change: contributions add up, tests equal scipy's, no change seldom alarms."""
 
 import math
 from collections import defaultdict
@@ -190,7 +190,7 @@ def test_the_normal_tail_stays_finite(macros):
 def world(
     rng: np.random.Generator, windows: int, per_day: int, accuracy: float, bad: tuple[str, float] | None
 ) -> pd.DataFrame:
-    """Weeks of decisions, each week's accounts their own; in the newest week accuracy of plan bad[0] falls by bad[1]."""
+    """Weeks of decisions, each with its own accounts; in the newest the accuracy of plan bad[0] falls by bad[1]."""
     n = windows * 7 * per_day
     day = np.repeat(np.arange(windows * 7), per_day)
     plan = rng.choice(["a", "b", "c", "d"], n, p=[0.4, 0.3, 0.2, 0.1])
@@ -234,7 +234,7 @@ def test_a_planted_bad_slice_is_ranked_first(macros, plan):
 
 
 def test_accounts_that_decide_daily_do_not_alarm_more_often(macros):
-    """Each week 60 accounts decide on all 7 days with one lasting answer: rows are worth a seventh of what they seem."""
+    """Each week 60 accounts decide on all 7 days with one lasting answer: a row is worth a seventh of a row."""
     rng, made = np.random.default_rng(5), []
     for week in range(200):
         wrong = rng.random(60) < 0.2
