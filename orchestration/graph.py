@@ -13,7 +13,7 @@ from ml.home import Home
 from ml.product import Product, load_products
 from ml.spec import ProductError
 from orchestration.assets.dbt_models import dbt_models
-from orchestration.assets.landing import landing_asset, writers
+from orchestration.assets.landing import fields_of, landing_asset, writers
 from orchestration.assets.model import VERSIONS, model_asset
 from orchestration.assets.predictions import predictions_asset
 from orchestration.assets.published import published_asset
@@ -76,7 +76,10 @@ class Graph:
         groups = self.translator.groups
         tables = dbt_models(self.file, self.manifest, self.project, self.translator, self._prepare)
         built: list[dg.AssetsDefinition] = [
-            *(landing_asset(name, props, groups) for name, props in writers(self.manifest).items()),
+            *(
+                landing_asset(name, props, groups, fields_of(self.manifest, name))
+                for name, props in writers(self.manifest).items()
+            ),
             *raw_tables(self.manifest, self.translator, self.project),
             tables,
             *(model_asset(product, groups, self.file) for product in self.trained),

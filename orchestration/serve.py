@@ -145,9 +145,9 @@ def serving(home: Home) -> dict[str, str]:
 
 
 def export_links(home: Home) -> None:
-    """Runs started beside a running `make ui` link to the MLflow it serves, whatever port that is on."""
-    if mlflow := serving(home).get("mlflow"):
-        os.environ.setdefault("BATON_MLFLOW_URL", mlflow)
+    """Runs started beside a running `make ui` link to the pages it serves, whatever ports they are on."""
+    for name, url in serving(home).items():
+        os.environ.setdefault(f"BATON_{name.upper()}_URL", url)
 
 
 def _state(home: Home) -> dict[str, Any]:

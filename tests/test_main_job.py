@@ -1,11 +1,14 @@
 """The whole job on a small company: the first run, the same again, three mornings, days caught up on, dbt alone."""
 
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
+import dagster as dg
 import demo_runs
 import duckdb
 import pandas as pd
@@ -19,6 +22,7 @@ from demo.truth import best_reachable
 from ml import clock
 from ml.home import Home
 from orchestration import launch
+from orchestration.instance import get_instance
 from orchestration.outcome import RunOutcome
 
 DAY = timedelta(days=1)
@@ -125,6 +129,38 @@ def test_every_planned_check_was_evaluated(first: FirstRun) -> None:
     evaluated = {(check["asset"], check["check"]) for check in first.summary["checks"]}
     assert len(planned) > 100
     assert evaluated == planned
+
+
+def test_every_asset_shows_its_rows_and_columns(first: FirstRun) -> None:
+    from orchestration.definitions import load_graph
+
+    with demo_runs.inside(first.home), get_instance(first.home) as instance:
+        keys = load_graph(first.home).specs
+        events = {key: instance.get_latest_materialization_event(key) for key in keys}
+    shown = {
+        key.to_user_string(): set(event.asset_materialization.metadata)
+        for key, event in events.items()
+        if event and event.asset_materialization
+    }
+    assert len(shown) == len(keys)
+    wanted = {"dagster/row_count", "dagster/column_schema"}
+    assert {name: wanted - found for name, found in shown.items() if not wanted <= found} == {}
+
+
+def test_dagster_and_mlflow_name_each_others_page(first: FirstRun) -> None:
+    with demo_runs.inside(first.home), get_instance(first.home) as instance:
+        event = instance.get_latest_materialization_event(dg.AssetKey(["churn", "model"]))
+    assert event
+    assert event.asset_materialization
+    metadata = event.asset_materialization.metadata
+    run_id = metadata["mlflow_run_id"].value
+    assert str(metadata["MLflow run"].value).endswith(f"/runs/{run_id}")
+    tags = "select key, value from tags where run_uuid = ?"
+    with closing(sqlite3.connect(first.home.mlflow_db)) as con:
+        found = dict(con.execute(tags, [run_id]).fetchall())
+    page = f"http://127.0.0.1:3000/runs/{event.run_id}"
+    assert found["baton.dagster_run_url"] == page
+    assert f"({page})" in found["mlflow.note.content"]
 
 
 def test_the_published_copy_and_the_call_list_are_the_warehouse(first: FirstRun) -> None:

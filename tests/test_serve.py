@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ml.home import PROJECT_ROOT, Home
-from orchestration import serve
+from orchestration import links, serve
 from orchestration.children import HOST, Child, ServeError, Server, answers, fail_if_ended, free_port, start, stop
 
 PAGE = "import http.server as h, sys; h.test(h.SimpleHTTPRequestHandler, bind='127.0.0.1', port=int(sys.argv[1]))"
@@ -106,16 +106,21 @@ def test_a_second_server_of_the_same_home_says_where_the_first_answers(tmp_path:
         assert is_third
 
 
-def test_runs_beside_a_served_home_link_to_its_mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_beside_a_served_home_link_to_its_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = Home(tmp_path).ensure()
-    monkeypatch.setenv("BATON_MLFLOW_URL", "")
-    monkeypatch.delenv("BATON_MLFLOW_URL")
+    for name in ("BATON_MLFLOW_URL", "BATON_DAGSTER_URL"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
     serve.export_links(home)
     assert "BATON_MLFLOW_URL" not in os.environ
-    mlflow, _ = serve.servers(home, 3100, 5123)
-    serve._remember(home, [Child(mlflow, killed_at_once())])
+    assert links.to_mlflow("1", "abc") == "http://127.0.0.1:5000/#/experiments/1/runs/abc"
+    assert links.to_dagster("abc", "churn/model")["dagster_run_url"] == "http://127.0.0.1:3000/runs/abc"
+    serve._remember(home, [Child(server, killed_at_once()) for server in serve.servers(home, 3100, 5123)])
     serve.export_links(home)
-    assert os.environ["BATON_MLFLOW_URL"] == "http://127.0.0.1:5123"
+    assert links.to_mlflow("1", "abc") == "http://127.0.0.1:5123/#/experiments/1/runs/abc"
+    said = links.to_dagster("abc", "churn/model")
+    assert said["dagster_run_url"] == "http://127.0.0.1:3100/runs/abc"
+    assert "(http://127.0.0.1:3100/assets/churn/model)" in said["mlflow.note.content"]
 
 
 def test_servers_left_behind_by_a_killed_parent_are_ended(tmp_path: Path) -> None:

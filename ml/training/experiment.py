@@ -137,7 +137,8 @@ def _params(product: Product, chosen: Candidate, cut: datetime, seed: int) -> di
 def _tags(content: Content, notes: Mapping[str, str], tags: Mapping[str, str]) -> dict[str, str]:
     own = {name: notes[name] for name in ("content_hash", "code_hash", "git_commit", "split", "data_window")}
     own["rows"] = str(content.n)
-    return {f"baton.{name}": str(value) for name, value in {**own, **tags}.items() if value}
+    named = {name if name.startswith("mlflow.") else f"baton.{name}": value for name, value in {**own, **tags}.items()}
+    return {name: str(value) for name, value in named.items() if value}
 
 
 def _finite(metrics: Mapping[str, float]) -> dict[str, float | None]:

@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from orchestration.assets.specs import python_spec
+from orchestration.dbt.columns import COLUMN_SCHEMA, ROW_COUNT
 from orchestration.dbt.roster import Group, Props, freshness_of, group_of
 from orchestration.run_info import RunInfo
 
@@ -29,7 +30,23 @@ def landing_key(source_name: str) -> dg.AssetKey:
     return dg.AssetKey(["landing", source_name])
 
 
-def landing_asset(source_name: str, props: Props, groups: Mapping[str, Group]) -> dg.AssetsDefinition:
+def fields_of(manifest: Props, source_name: str) -> dg.TableSchema:
+    """Every field of the source's files as its yml declares them, as `table.field`."""
+    tables = [props for props in manifest["sources"].values() if props["source_name"] == source_name]
+    return dg.TableSchema(
+        [
+            dg.TableColumn(
+                f"{props['name']}.{name}", column.get("data_type") or "", description=column.get("description") or None
+            )
+            for props in sorted(tables, key=lambda props: str(props["name"]))
+            for name, column in (props.get("columns") or {}).items()
+        ]
+    )
+
+
+def landing_asset(
+    source_name: str, props: Props, groups: Mapping[str, Group], fields: dg.TableSchema
+) -> dg.AssetsDefinition:
     """The asset that writes exactly the landing files that are missing at the run's now."""
     meta, file = props["source_meta"], props.get("original_file_path", "")
     writer = str(meta["landing"]["writer"])
@@ -50,7 +67,8 @@ def landing_asset(source_name: str, props: Props, groups: Mapping[str, Group]) -
     def write_landing(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         info: RunInfo = context.resources.run_info
         facts = _writer(writer, file)(info.home, info.now)
-        return dg.MaterializeResult(spec.key, metadata={str(name): _plain(value) for name, value in facts.items()})
+        shown = {str(name): _plain(value) for name, value in facts.items()}
+        return dg.MaterializeResult(spec.key, metadata={**shown, **_rows(facts), COLUMN_SCHEMA: fields})
 
     return write_landing
 
@@ -65,6 +83,13 @@ def _writer(dotted: str, file: str) -> Any:
             "Allowed is 'module:callable' with (home, now) -> mapping of facts; "
             "or leave the writer out when something else writes the files."
         ) from error
+
+
+def _rows(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Rows that this call wrote, where the writer says so: `rows`, in all or by table."""
+    rows = facts.get("rows")
+    counts = list(rows.values()) if isinstance(rows, Mapping) else [rows]
+    return {ROW_COUNT: sum(counts)} if all(isinstance(count, int) for count in counts) else {}
 
 
 def _plain(value: object) -> Any:

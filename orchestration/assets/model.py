@@ -1,6 +1,5 @@
 """`PRODUCT/model`: training, registration and promotion, with what people want to look at on the materialization."""
 
-import os
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from math import isfinite, nan
@@ -10,9 +9,10 @@ import dagster as dg
 
 from ml import clock
 from ml.product import Product
-from orchestration import checks, lock, pictures
+from orchestration import checks, links, lock, pictures
 from orchestration.assets.dbt_models import POOL
 from orchestration.assets.specs import python_spec
+from orchestration.dbt.columns import COLUMN_SCHEMA, column_schema, table_metadata
 from orchestration.dbt.manifest import ManifestFile
 from orchestration.dbt.roster import Freshness, Group
 from orchestration.run_info import PRODUCT, RunInfo
@@ -56,29 +56,38 @@ def model_asset(product: Product, groups: Mapping[str, Group], file: ManifestFil
     def train_model(context: dg.AssetExecutionContext) -> Iterator[Any]:
         info: RunInfo = context.resources.run_info
         with lock.retried():
-            results = _train(info, product, file)
+            results, tables = _train(info, product, file)
         newest = results[-1]
         yield dg.MaterializeResult(
-            spec.key, metadata=_metadata(results), data_version=dg.DataVersion(newest.fingerprint)
+            spec.key,
+            metadata=_metadata(results) | tables[spec.key],
+            data_version=dg.DataVersion(newest.fingerprint),
         )
-        context.log_event(dg.AssetMaterialization(VERSIONS, metadata={"product": product.name}))
+        context.log_event(dg.AssetMaterialization(VERSIONS, metadata={"product": product.name, **tables[VERSIONS]}))
         yield from checks.to_dagster([check for result in results for check in result.checks], product.owner)
 
     return train_model
 
 
-def _train(info: RunInfo, product: Product, file: ManifestFile) -> list["TrainingResult"]:
+def _train(
+    info: RunInfo, product: Product, file: ManifestFile
+) -> tuple[list["TrainingResult"], dict[dg.AssetKey, dict[str, Any]]]:
+    """The versions, oldest cut first, and how Dagster shows the tables: what was learned from, and the record."""
     from ml.registry import reconcile
     from ml.training import train
     from ml.warehouse import open_warehouse
 
     tags = {"dagster_run_id": info.run_id, "dbt_manifest_hash": file.key[:16], "product": product.name}
+    tags |= links.to_dagster(info.run_id, product.asset("model"))
     with open_warehouse(info.home) as con:
         reconcile(con, product, info.home)
-        return [
+        results = [
             train(con, product, cut=cut, now=info.now, home=info.home, tags=tags)
             for cut in sorted(info.cuts_for(product.name))
         ]
+        learned = column_schema(con, product.relation("training_set"), without=product.excluded)
+        record = table_metadata(con, "ops.model_versions")
+    return results, {dg.AssetKey([product.name, "model"]): {COLUMN_SCHEMA: learned}, VERSIONS: record}
 
 
 SHOWN = ("roc_auc", "log_loss", "ece", "value_per_decision", "value_lift")
@@ -92,7 +101,7 @@ def _metadata(results: list["TrainingResult"]) -> dict[str, Any]:
         "algorithm": newest.algorithm,
         "is champion": newest.is_champion,
         "reason": newest.reason,
-        "MLflow run": dg.MetadataValue.url(run_url(newest.mlflow_experiment_id, newest.mlflow_run_id)),
+        "MLflow run": dg.MetadataValue.url(links.to_mlflow(newest.mlflow_experiment_id, newest.mlflow_run_id)),
     }
     found |= {f"plot {name}": pictures.markdown(name, path.read_bytes()) for name, path in newest.plots.items()}
     found |= {f"test {name}": newest.metrics[name] for name in SHOWN if isfinite(newest.metrics.get(name, nan))}
@@ -132,9 +141,3 @@ def _versions(results: list["TrainingResult"]) -> str:
 
 def _day(instant: datetime | None) -> str:
     return f"{instant:%Y-%m-%d}" if instant else "never"
-
-
-def run_url(experiment_id: str, run_id: str) -> str:
-    """The page of an MLflow run in the MLflow that `baton ui` serves."""
-    base = os.environ.get("BATON_MLFLOW_URL", "http://127.0.0.1:5000").rstrip("/")
-    return f"{base}/#/experiments/{experiment_id}/runs/{run_id}"

@@ -15,6 +15,7 @@ from ml.warehouse import open_warehouse
 from orchestration import lock, run_record
 from orchestration.assets.dbt_models import POOL
 from orchestration.assets.specs import python_spec
+from orchestration.dbt.columns import file_metadata
 from orchestration.dbt.roster import Freshness, Group
 from orchestration.run_info import RunInfo
 
@@ -58,9 +59,11 @@ def published_asset(
             with open_warehouse(info.home) as con:
                 recorded = run_record.copy_into(con, context.instance, info)
                 written = [write_csv(con, key, info.home) for key in action_lists]
+                content = file_metadata(con)
                 size = swap_copy(con, info.home, personal)
             stale_note(info.home).unlink(missing_ok=True)
         metadata: dict[str, Any] = {
+            **content,
             "bytes": size,
             "check results": recorded,
             "csv": ", ".join(path.name for path in written) or "none",

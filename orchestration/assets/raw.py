@@ -10,8 +10,9 @@ import dagster as dg
 from orchestration import freshness, lock
 from orchestration.assets.dbt_models import POOL
 from orchestration.assets.landing import landing_key, writers
-from orchestration.dbt.roster import Props, meta_of
-from orchestration.dbt.translator import GROUP, RELATION, Translator
+from orchestration.dbt.columns import COLUMN_SCHEMA, ROW_COUNT, column_schema
+from orchestration.dbt.roster import Props, descriptions, meta_of
+from orchestration.dbt.translator import GROUP, RELATION, Translator, asset_key
 from orchestration.run_info import CLOCK, RunInfo
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def raw_tables(manifest: Props, translator: Translator, project: "DbtProject") -
         spec = translator.get_asset_spec(manifest, props["unique_id"], project)
         deps = [landing_key(props["source_name"])] if props["source_name"] in written else []
         specs.append(spec.replace_attributes(deps=deps, kinds={"duckdb", "python"}, skippable=True))
+    described = {asset_key(props): descriptions(props) for props in landed}
     by_key = {spec.key: spec for spec in specs}
     wanted = [
         *(c for spec in specs if (c := freshness.freshness_check(spec))),
@@ -57,7 +59,8 @@ def raw_tables(manifest: Props, translator: Translator, project: "DbtProject") -
         with lock.retried(), open_warehouse(info.home) as con:
             for key in sorted(context.selected_asset_keys):
                 report = load_table(con, tables[key], info.home.landing, info.now)
-                yield dg.MaterializeResult(key, metadata=report_metadata(report))
+                schema = {COLUMN_SCHEMA: column_schema(con, tables[key].relation, described=described[key])}
+                yield dg.MaterializeResult(key, metadata=report_metadata(report) | schema)
                 if not report.rows_total and not any(info.home.landing.glob(tables[key].path)):
                     report = replace(report, files_failed=(_nothing_landed(tables[key].path, info.home.landing),))
                 for result in _results(by_key[key], report):
@@ -139,5 +142,5 @@ def report_metadata(report: "LoadReport") -> dict[str, Any]:
     """A load report as Dagster metadata: numbers as numbers, the rest as text."""
     found = {field.name.replace("_", " "): getattr(report, field.name) for field in fields(report)}
     found = {name: value for name, value in found.items() if value not in (None, (), {})}
-    found["dagster/row_count"] = found.pop("rows total", 0)
+    found[ROW_COUNT] = found.pop("rows total", 0)
     return {name: value if isinstance(value, int | float | str | bool) else str(value) for name, value in found.items()}

@@ -1,11 +1,13 @@
 """What dbt's events lack: a relation's columns and row count, read beside the running build in the same process."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dagster import TableSchema
     from duckdb import DuckDBPyConnection
 
+ROW_COUNT, COLUMN_SCHEMA = "dagster/row_count", "dagster/column_schema"
 Columns = dict[str, dict[str, str]]
 
 _COLUMNS = """
@@ -54,9 +56,41 @@ class ColumnReader:
 
 def table_metadata(con: "DuckDBPyConnection", relation: str) -> dict[str, Any]:
     """Rows and columns of a table that Python writes, as Dagster shows those of dbt's models."""
+    return {ROW_COUNT: _rows(con, relation), COLUMN_SCHEMA: column_schema(con, relation)}
+
+
+def column_schema(
+    con: "DuckDBPyConnection", relation: str, without: Collection[str] = (), described: Mapping[str, str] | None = None
+) -> "TableSchema":
+    """Names and types of a relation's columns, leaving out those in `without` (lower case)."""
     import dagster as dg
 
     columns = con.execute(f"describe {relation}").fetchall()
-    rows = con.execute(f"select count(*) from {relation}").fetchall()[0][0]
-    schema = dg.TableSchema([dg.TableColumn(name, str(data_type)) for name, data_type, *_ in columns])
-    return {"dagster/row_count": rows, "dagster/column_schema": schema}
+    said = described or {}
+    return dg.TableSchema(
+        [
+            dg.TableColumn(name, str(data_type), description=said.get(name) or None)
+            for name, data_type, *_ in columns
+            if name.lower() not in without
+        ]
+    )
+
+
+def file_metadata(con: "DuckDBPyConnection") -> dict[str, Any]:
+    """A whole database as one asset: all its rows, and its tables where others have columns."""
+    import dagster as dg
+
+    tables = con.execute(
+        "select schema_name, table_name, column_count from duckdb_tables() "
+        "where database_name = current_database() and not internal order by all"
+    ).fetchall()
+    rows = [_rows(con, f'"{schema}"."{table}"') for schema, table, _ in tables]
+    shown = [
+        dg.TableColumn(f"{schema}.{table}", f"table of {columns} columns", description=f"{count:,} rows")
+        for (schema, table, columns), count in zip(tables, rows, strict=True)
+    ]
+    return {ROW_COUNT: sum(rows), COLUMN_SCHEMA: dg.TableSchema(shown)}
+
+
+def _rows(con: "DuckDBPyConnection", relation: str) -> int:
+    return int(con.execute(f"select count(*) from {relation}").fetchall()[0][0])

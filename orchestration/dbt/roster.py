@@ -54,6 +54,11 @@ def meta_of(props: Props) -> Props:
     return (props.get("config") or {}).get("meta") or props.get("meta") or {}
 
 
+def descriptions(props: Props) -> dict[str, str]:
+    """What the yml says of each column it declares."""
+    return {name: str(column.get("description") or "") for name, column in (props.get("columns") or {}).items()}
+
+
 def group_of(props: Props) -> str | None:
     """The group a dbt resource names; sources keep it in `config` only, exposures in `owner.name`."""
     if props.get("resource_type") == "exposure":
