@@ -5,14 +5,17 @@ One row per product, version, feature, kind and bin. Kinds:
 | kind | rows |
 |---|---|
 | quantile | up to 10 bins of equal mass, [lower, upper), open at both ends (-inf, inf); bin -1 holds the nulls |
-| fine | non-empty bins of 4,096 equal widths between min and max; bin = floor((x - lower of bin 0) / width) |
+| fine | 4,096 equal widths between the 0.05 % and the 99.95 % quantile, and what lies outside; value = mean of x |
 | category | one bin per category by falling frequency; bin -1 holds the nulls |
-| moments | detail: n, mean, std, min, max (numbers without nulls) |
+| moments | lower = min, upper = max, value = std (ddof 0), n; detail: the same and the mean (numbers without nulls) |
 | calibration | feature score: knots of the map, value = calibrated score at lower = ln(raw / (1 - raw)) |
 | artifact | detail: folder below mlartifacts/, experiment_id, features with type, kind, has_nulls |
 
 Features are measured on all rows of the training set at the cut, `score` and `raw_score` on validation and test rows,
 which fitting never saw. Flags are numbers 0 and 1.
+
+Fine: bin = floor((x - lower of bin 0) / width), [lower, upper), bin 4095 closed; bin -1 reaches down to min, bin 4096 up
+to max. Bins without a row are left out, except -1, 0, 4095 and 4096, which give the scale.
 """
 
 import json
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-QUANTILES, FINE = 10, 4096
+QUANTILES, FINE, TAIL = 10, 4096, 0.0005
 _FIELDS = ("feature", "kind", "bin", "lower", "upper", "category", "n", "share", "value", "detail")
 Row = dict[str, Any]
 
@@ -72,21 +75,46 @@ def _numbers(name: str, column: "Floats") -> Iterator[Row]:
     edges = np.r_[-np.inf, inner, np.inf]
     yield from _bins(name, "quantile", [(i, edges[i], edges[i + 1], None, int(c)) for i, c in enumerate(counts)], n)
     yield from _fine(name, known, n)
-    statistics = {"n": len(known), "mean": known.mean(), "std": known.std(), "min": known.min(), "max": known.max()}
-    yield _row(name, "moments", detail=json.dumps({key: float(number) for key, number in statistics.items()}))
+    yield _moments(name, known)
+
+
+def _moments(name: str, known: "Floats") -> Row:
+    with np.errstate(over="ignore"):  # numbers near 1e308: the spread is then unknown
+        measured = {"mean": float(known.mean()), "std": float(known.std())}
+    found = {key: number if np.isfinite(number) else None for key, number in measured.items()}
+    ends = {"min": float(known.min()), "max": float(known.max())}
+    return _row(
+        name,
+        "moments",
+        lower=ends["min"],
+        upper=ends["max"],
+        value=found["std"],
+        n=len(known),
+        detail=json.dumps({"n": float(len(known)), **found, **ends}),
+    )
+
+
+def fine_codes(x: "Floats", low: float, high: float) -> "NDArray[np.int64]":
+    """Bin per number. One outlier must not put everybody else into one bin, hence the tails outside low and high."""
+    width = (high / FINE - low / FINE) or 1.0
+    with np.errstate(over="ignore"):
+        inside = np.clip(np.floor((x - low) / width), 0, FINE - 1)
+    return np.where(x < low, -1, np.where(x > high, FINE, inside)).astype(np.int64)
 
 
 def _fine(name: str, known: "Floats", n: int) -> Iterator[Row]:
-    low = float(known.min())
-    width = (float(known.max()) - low) / FINE or 1.0
-    codes = np.minimum(np.floor((known - low) / width), FINE - 1).astype(np.int64)
-    used, counts = np.unique(codes, return_counts=True)
-    yield from _bins(
-        name,
-        "fine",
-        [(int(i), low + i * width, low + (i + 1) * width, None, int(c)) for i, c in zip(used, counts, strict=True)],
-        n,
-    )
+    low, high = (float(edge) for edge in np.quantile(known, (TAIL, 1 - TAIL)))
+    width = (high / FINE - low / FINE) or 1.0
+    codes = fine_codes(known, low, high) + 1
+    counts = np.bincount(codes, minlength=FINE + 2)
+    means = np.bincount(codes, weights=known, minlength=FINE + 2) / np.maximum(counts, 1)
+    edges = low + np.arange(FINE + 1) * width
+    edges[0], edges[-1] = low, high
+    edges = np.r_[min(known.min(), low), edges, max(known.max(), high)]
+    shown = sorted({0, 1, FINE, FINE + 1, *np.flatnonzero(counts).tolist()})
+    bins = [(i - 1, edges[i], edges[i + 1], None, int(counts[i])) for i in shown]
+    for row, i in zip(_bins(name, "fine", bins, n), shown, strict=True):
+        yield {**row, "value": float(means[i]) if counts[i] and np.isfinite(means[i]) else None}
 
 
 def _bins(name: str, kind: str, bins: list[tuple[int, Any, Any, Any, int]], total: int) -> Iterator[Row]:

@@ -161,11 +161,18 @@ def test_fine_bins_are_where_sql_puts_the_rows(trained: Trained) -> None:
     differ = trained.con.execute(
         """
         with ref as (select * from ops.model_reference where feature = 'actions_7d' and kind = 'fine'),
-        scale as (select min(lower) as low, (max(upper) - min(lower)) / 4096 as width from ref),
+        scale as (
+            select max(lower) filter (bin = 0) as low, max(upper) filter (bin = 4095) as high,
+                high / 4096 - low / 4096 as width
+            from ref),
         rows as (
-            select least(floor((actions_7d - low) / width), 4095)::integer as bin, count(*) as n
+            select
+                case when actions_7d < low then -1 when actions_7d > high then 4096
+                    else least(floor((actions_7d - low) / width), 4095)::integer end as bin,
+                count(*) as n, avg(actions_7d) as mean
             from churn.training_set, scale where label_known_at <= ? and actions_7d is not null group by 1)
-        select count(*) from ref full join rows using (bin) where ref.n is distinct from rows.n
+        select count(*) from ref full join rows using (bin)
+        where coalesce(ref.n, 0) <> coalesce(rows.n, 0) or abs(ref.value - rows.mean) > 1e-9
         """,
         [FIRST_CUT],
     ).fetchall()
