@@ -22,7 +22,7 @@ from ml.parameters import (
 )
 from ml.spec import Field, ProductError
 
-__all__ = ["Product", "ProductError", "load_products"]
+__all__ = ["Product", "ProductError", "load_products", "pii_columns"]
 
 _FIELDS = ("entity", "clock", "outcome", "decide", "slices", "value", "holdout", "train", "monitor")
 
@@ -98,7 +98,7 @@ def load_products(manifest: Mapping[str, Any]) -> dict[str, Product]:
 
     Raises ProductError naming the yml file, the product, the field, what was found and what is allowed.
     """
-    found, pii = {}, _pii(manifest)
+    found, pii = {}, pii_columns(manifest)
     for exposure in manifest["exposures"].values():
         meta = (exposure.get("config") or {}).get("meta") or exposure.get("meta") or {}
         if exposure.get("type") == "ml" and "product" in meta:
@@ -136,8 +136,8 @@ def _product(exposure: Mapping[str, Any], parameters: Any, nodes: Mapping[str, A
     return product
 
 
-def _pii(manifest: Mapping[str, Any]) -> set[str]:
-    """Column names flagged `meta: {pii: true}` in any source or model. A flag holds for the name in the whole project:
+def pii_columns(manifest: Mapping[str, Any]) -> set[str]:
+    """Lower-case column names flagged `meta: {pii: true}` in any source or model. A flag holds for the whole project:
     a column that is selected on and on is the same person's e-mail wherever the flag was not repeated.
     """
     relations = [*manifest.get("sources", {}).values(), *manifest["nodes"].values()]

@@ -10,7 +10,7 @@ import dagster as dg
 from dagster_dbt import DbtProject
 
 from ml.home import Home
-from ml.product import Product, load_products
+from ml.product import Product, load_products, pii_columns
 from ml.spec import ProductError
 from orchestration.assets.dbt_models import dbt_models
 from orchestration.assets.landing import fields_of, landing_asset, writers
@@ -19,7 +19,6 @@ from orchestration.assets.predictions import predictions_asset
 from orchestration.assets.published import published_asset
 from orchestration.assets.raw import landed_sources, raw_tables
 from orchestration.assets.source_freshness import source_freshness
-from orchestration.dbt.failing_rows import pii_columns
 from orchestration.dbt.manifest import ManifestFile
 from orchestration.dbt.roster import Props, group_of
 from orchestration.dbt.translator import Translator

@@ -35,7 +35,9 @@ def broken(small: Small) -> str:
 def test_a_sound_project_builds_and_publishes(small: Small) -> None:
     outcome = daily(small)
     assert outcome.success, outcome
-    assert outcome.rows == {"staging/orders": 1, "shop/daily": 1, "shop/best": 1}
+    whole = outcome.rows["published/warehouse"]
+    assert outcome.rows == {"staging/orders": 1, "shop/daily": 1, "shop/best": 1, "published/warehouse": whole}
+    assert whole > 4, "the three, the order, and the record of the run"
     assert is_free(small.home.warehouse)
     with duckdb.connect(str(small.home.published_warehouse), read_only=True) as con:
         assert con.execute("select takings from shop.best").fetchall() == [(2.5,)]

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml.home import PROJECT_ROOT
-from ml.product import ProductError, load_products
+from ml.product import ProductError, load_products, pii_columns
 from ml.spec import Field
 
 PII = {"config": {"meta": {"pii": True}}}
@@ -150,6 +150,12 @@ def test_pii_and_columns_flagged_no_feature_are_excluded() -> None:
         "tickets": {"meta": {"pii": False}},
     }
     assert load(ml_world.PARAMETERS, columns).excluded == ("email", "plan")
+
+
+def test_a_flag_counts_in_either_place_where_dbt_keeps_meta() -> None:
+    columns = {"Email": {"meta": {"pii": True}, "config": {"meta": {"label": "E-mail"}}}, "phone": PII, "plan": {}}
+    manifest = {"nodes": {"model.p.m": {"columns": columns}}, "sources": {"source.p.s": {"columns": {"name": PII}}}}
+    assert pii_columns(manifest) == {"email", "phone", "name"}
 
 
 def test_pii_is_excluded_wherever_it_was_flagged() -> None:

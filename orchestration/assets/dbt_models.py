@@ -8,10 +8,11 @@ from dagster_dbt import DbtProject
 from dagster_dbt.asset_utils import build_dbt_specs
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
+from ml.product import pii_columns
 from orchestration import freshness, lock, pictures
 from orchestration.checks import UNJUDGED
 from orchestration.dbt.columns import ColumnReader
-from orchestration.dbt.failing_rows import as_markdown, column_of, failing_rows, pii_columns
+from orchestration.dbt.failing_rows import as_markdown, column_of, failing_rows
 from orchestration.dbt.failures import BuildFailed
 from orchestration.dbt.lineage import METADATA, LineageMemory
 from orchestration.dbt.manifest import ManifestFile

@@ -50,17 +50,6 @@ def column_of(node: Mapping[str, Any]) -> str:
     return str(node.get("column_name") or kwargs.get("column_name") or "")
 
 
-def pii_columns(manifest: Mapping[str, Any]) -> set[str]:
-    """Lower-case names of every column flagged `meta: {pii: true}` anywhere in the project."""
-    found = set()
-    for props in (*manifest["nodes"].values(), *manifest["sources"].values()):
-        for name, column in props.get("columns", {}).items():
-            meta = (column.get("config") or {}).get("meta") or column.get("meta") or {}
-            if meta.get("pii"):
-                found.add(name.lower())
-    return found
-
-
 def as_markdown(rows: list[dict[str, Any]]) -> str:
     """The rows as a markdown table for Dagster's metadata."""
     if not rows:
