@@ -13,13 +13,9 @@ days as (
     {{ baton.scoring_days() }}
 ),
 
-active_accounts_per_day as (
-    {{ active_accounts('days') }}
-),
-
-features_per_account_and_day as (
-    {{ churn_features('active_accounts_per_day') }}
+accounts_per_day as (
+    {{ churn_scoring_rows('days') }}
 )
 
-select * from features_per_account_and_day
+select * from accounts_per_day
 order by as_of, account_id
