@@ -123,6 +123,16 @@ def best_reachable(
     }
 
 
+def best_reachable_if_known(
+    home: Home, decisions: pd.DataFrame, value: Mapping[str, Cell], horizon: timedelta
+) -> dict[str, float | None] | None:
+    """`best_reachable`, or None where the home holds no truth of these decisions: another company's data."""
+    try:
+        return best_reachable(home, decisions, value, horizon)
+    except TruthMissing:
+        return None
+
+
 def roc_auc(happened: health.Bools, score: Floats) -> float | None:
     """Rank statistic with ties at half (Mann-Whitney); None when only one outcome occurred."""
     n_positives = int(happened.sum())

@@ -4,15 +4,20 @@ import json
 from datetime import datetime
 from pathlib import Path
 
+import duckdb
 import pytest
 from click.testing import CliRunner
+from company import live_graph
 from published_copy import NOW, published_home
 
+from ml.errors import ModelError
 from ml.home import Home
 from orchestration.cli.demo import mornings
+from orchestration.cli.facts import product_facts
 from orchestration.cli.main import cli
 from orchestration.cli.output import age, money, took
 from orchestration.cli.progress import shown
+from orchestration.cli.reachable import best_reachable, hooks
 from orchestration.cli.summary import print_summary, summarize
 from orchestration.outcome import CheckOutcome, FailedStep, JobOutcome, Progress, RunOutcome
 
@@ -137,3 +142,23 @@ def test_words_for_ages_durations_and_money() -> None:
     assert age(None, NOW) == "never"
     assert (took(0.44), took(59.6), took(200)) == ("0.4 s", "60 s", "3 min 20 s")
     assert (money(-1234.4, "USD"), money(-0.2, "USD"), money(None, "USD")) == ("-USD 1,234", "USD 0", "-")
+
+
+def test_what_is_reachable_is_told_by_whom_the_exposure_names(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "oracle.py").write_text(
+        "def say(home, decisions, cells, horizon):\n"
+        "    return {'roc_auc': 0.9, 'value': float(len(decisions))} if cells['fp'] == -60 else None\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    product = live_graph().products["churn"]
+    with duckdb.connect(str(home.published_warehouse)) as con:
+        con.execute("create table churn.decisions as select timestamp '2026-10-01' as as_of from range(5)")
+        facts = product_facts(con, "churn", product)
+        assert best_reachable(home, con, product, facts, "oracle:say") == {"roc_auc": 0.9, "value": 5.0}
+        assert best_reachable(home, con, product, facts, "taken_away.truth:say") is None
+        with pytest.raises(ModelError, match=r"meta.best_reachable is 'oracle:sey', which cannot be imported"):
+            best_reachable(home, con, product, facts, "oracle:sey")
+    assert hooks(live_graph().file.home) == {"churn": "demo.truth:best_reachable_if_known"}
+    assert hooks(home) == {}

@@ -79,15 +79,17 @@ def _published(home: Home) -> tuple[list[Layer], list[ProductFacts], dict[str, d
     if not home.published_warehouse.exists():
         return [], [], {}
     import ml
-    from orchestration.cli.reachable import best_reachable
+    from orchestration.cli.reachable import best_reachable, hooks
 
-    known = declared(home)
+    known, told_by = declared(home), hooks(home)
     with ml.connect(home) as con:
         products = [product_facts(con, name, known.get(name)) for name in product_names(con)]
         best = {
             facts.name: reached
             for facts in products
-            if facts.name in known and (reached := best_reachable(home, con, known[facts.name], facts))
+            if facts.name in known
+            and facts.name in told_by
+            and (reached := best_reachable(home, con, known[facts.name], facts, told_by[facts.name]))
         }
         return layers(con), products, best
 
