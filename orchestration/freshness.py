@@ -33,6 +33,37 @@ def freshness_check(spec: dg.AssetSpec) -> dg.AssetCheckSpec | None:
     )
 
 
+def newest(con: "DuckDBPyConnection", relation: str, column: str) -> datetime | None:
+    """The newest value as naive UTC; None where the relation is empty or not there."""
+    if not exists(con, relation):
+        return None
+    found = con.execute(f'select max("{column}") from {relation}').fetchone()
+    return _instant(found[0]) if found else None
+
+
+def exists(con: "DuckDBPyConnection", relation: str) -> bool:
+    """Whether a quoted relation is there: somebody else's loader may never have run."""
+    import duckdb
+
+    try:
+        con.execute(f"select 1 from {relation} limit 0")
+    except duckdb.CatalogException:
+        return False
+    return True
+
+
+def not_there(key: dg.AssetKey, relation: str, owner: str) -> dg.AssetCheckResult:
+    """The check on a table that somebody else fills and that does not exist."""
+    message = (
+        f"{relation} does not exist. Its source declares no landing, so somebody else loads it, and has never run or "
+        f"writes elsewhere (owner {owner})"
+    )
+    return dg.AssetCheckResult(
+        check_name=NAME, asset_key=key, passed=False, severity=dg.AssetCheckSeverity.ERROR, description=message,
+        metadata={"owner": owner, "status": "failed", "message": message},
+    )  # fmt: skip
+
+
 def evaluate(
     con: "DuckDBPyConnection", key: dg.AssetKey, promise: Freshness, relation: str, now: datetime, owner: str
 ) -> dg.AssetCheckResult:

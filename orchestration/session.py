@@ -12,7 +12,7 @@ from dagster._core.execution.api import execute_run_iterator
 
 from ml import clock
 from ml.home import Home
-from orchestration import jobs, recover, run_lock
+from orchestration import freshness, jobs, recover, run_lock
 from orchestration.assets.published import mark_stale
 from orchestration.dbt.roster import meta_of
 from orchestration.definitions import build, load_graph
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
 REHEARSAL = "baton/rehearsal_from"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+class NoArchive(RuntimeError):
+    """Products live on an archive, and no source of it has a row that could say what time it is."""
 
 
 class Session:
@@ -66,23 +70,29 @@ class Session:
         return "load" in jobs.selections(self.graph)
 
     def newest_known_at(self) -> datetime:
-        """The newest freshness column (known_at) of all sources that no asset of a product writes.
+        """The newest freshness column (known_at) of all sources that Baton does not write itself.
 
-        Raises ValueError where no source has rows.
+        The log of a product without `train` is one of them. Raises NoArchive where no source has rows.
         """
         from ml.warehouse import open_warehouse
 
-        written = set(self.graph.products) | {"ops"}
+        written = {product.name for product in self.graph.trained} | {"ops"}
+        columns: dict[str, str] = {
+            props["relation_name"]: column
+            for props in self.graph.manifest["sources"].values()
+            if props["schema"] not in written and (column := (meta_of(props).get("freshness") or {}).get("column"))
+        }
         with open_warehouse(self.home) as con:
-            found = [
-                con.execute(f'select max("{column}") from {props["relation_name"]}').fetchone()
-                for props in self.graph.manifest["sources"].values()
-                if props["schema"] not in written and (column := (meta_of(props).get("freshness") or {}).get("column"))
-            ]
-        newest: list[datetime] = [row[0] for row in found if row and row[0] is not None]
-        if not newest:
-            raise ValueError("products with clock: data take now from the newest known_at, and no source has rows")
-        return max(newest)
+            found = [freshness.newest(con, relation, column) for relation, column in sorted(columns.items())]
+        known = [instant for instant in found if instant is not None]
+        if not known:
+            looked = ", ".join(f"{relation} ({column})" for relation, column in sorted(columns.items()))
+            raise NoArchive(
+                "products with clock: data take now from the newest known_at of the sources, and none has a row. "
+                f"Looked at: {looked or 'no source declares meta.freshness.column'}, in {self.home.warehouse}. "
+                "Next: load them, or say the clock yourself: baton run --now 2026-11-21T06:00"
+            )
+        return max(known)
 
     def due(self, now: datetime) -> Iterator[tuple[str, dict[str, str]]]:
         """Jobs to run at `now`, each with its tags, in order; looked at one by one: each changes what is due."""

@@ -42,6 +42,7 @@ def command(ctx: click.Context, first: str, last: str, now: datetime | None, as_
     from orchestration.serve import export_links
 
     home = Home.from_env().ensure()
+    refuse_without_trained(home)
     export_links(home)
     outcomes: list[JobOutcome] = []
     with shown(quiet=as_json) as on_progress:
@@ -52,6 +53,18 @@ def command(ctx: click.Context, first: str, last: str, now: datetime | None, as_
     tell(outcomes, as_json)
     if not all(outcome.success for outcome in outcomes):
         ctx.exit(FAILED)
+
+
+def refuse_without_trained(home: Home) -> None:
+    """Raise UsageError where no product is scored here: past days of such a log come from where it is written."""
+    from ml.product import load_products
+    from orchestration.dbt.manifest import ensure_manifest
+
+    if not any(product.train for product in load_products(ensure_manifest(home).load()).values()):
+        raise click.UsageError(
+            "no product here declares `train`, so Baton scores no day: add the past predictions where the log is "
+            "written. Try: baton run, which takes up whatever days it finds"
+        )
 
 
 def tell(outcomes: "list[JobOutcome]", as_json: bool) -> None:

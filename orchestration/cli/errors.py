@@ -24,6 +24,7 @@ _EXPECTED = {
     "OwnershipError": CONFIGURATION,
     "ProductError": CONFIGURATION,
     "UnknownJob": USAGE,
+    "NoArchive": NOTHING_YET,
     "ModelError": FAILED,
     "ServeError": FAILED,
     "CompanySettingError": CONFIGURATION,

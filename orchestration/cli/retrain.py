@@ -47,6 +47,11 @@ def _check(home: Home, products: tuple[str, ...]) -> None:
     from orchestration.dbt.manifest import ensure_manifest
 
     trained = sorted(name for name, product in load_products(ensure_manifest(home).load()).items() if product.train)
+    if not trained:
+        raise click.UsageError(
+            "no product here declares `train`: their predictions are made elsewhere, and Baton monitors them. "
+            "Try: baton run"
+        )
     for name in products:
         if name not in trained:
             raise click.UsageError(f"product is {name!r}; trained here are {', '.join(trained) or 'none'}")

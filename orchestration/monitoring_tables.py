@@ -1,0 +1,65 @@
+"""The monitoring tables a product can have: the one list that `baton new` writes from. Each table is one entry."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class MonitoringTable:
+    """Model PRODUCT_`name`, one call of the macro `baton.name`.
+
+    reads: macro argument to what it is given: a table of the product ('decisions' is the model PRODUCT_decisions or the
+    source PRODUCT.decisions), `events` (the outcome model) or a table of another schema ('ops.model_reference').
+    A table is written where all of it exists; what is in `optional` is left out where it does not.
+    description: ends with the grain, `key`. fresh: the column that shows the data's age. of_the_model: the exposure's
+    owner answers for it, else the group that makes the outcomes. tests: further data tests; '{product}' is filled in.
+    """
+
+    name: str
+    reads: Mapping[str, str]
+    description: str
+    key: tuple[str, ...]
+    fresh: str
+    of_the_model: bool = True
+    optional: frozenset[str] = frozenset()
+    tests: tuple[Mapping[str, object], ...] = field(default=())
+
+
+def _test(name: str, macro: str, severity: str = "error", **arguments: object) -> Mapping[str, object]:
+    config = {} if severity == "error" else {"config": {"severity": severity}}
+    return {f"baton.{macro}": {"name": name, "arguments": arguments, **config}}
+
+
+TABLES = (
+    MonitoringTable(
+        "decisions",
+        {"predictions": "predictions", "scoring_set": "scoring_set"},
+        "The predictions that count, one per entity and period. One row per decision_key.",
+        key=("decision_key",),
+        fresh="as_of",
+        of_the_model=False,
+        optional=frozenset({"scoring_set"}),
+    ),
+    MonitoringTable(
+        "outcomes",
+        {"decisions": "decisions", "events": "events"},
+        "What is known now about the outcome of each decision. One row per decision_key.",
+        key=("decision_key",),
+        fresh="as_of",
+        of_the_model=False,
+    ),
+    MonitoringTable(
+        "performance",
+        {"decisions": "decisions", "outcomes": "outcomes", "population": "scoring_set"},
+        "How good the decisions of each window were, with 95 % intervals. "
+        "One row per window_kind, window_end, slice_name, slice_value, model_version and basis.",
+        key=("window_kind", "window_end", "slice_name", "slice_value", "model_version", "basis"),
+        fresh="window_end",
+        optional=frozenset({"population"}),
+        tests=(
+            _test("within_the_floors_of_the_exposure", "within_floors", product="{product}", level="error"),
+            _test("within_the_warning_floors", "within_floors", "warn", product="{product}", level="warn"),
+            _test("enough_data_for_the_floors", "enough_data", "warn", product="{product}"),
+        ),
+    ),
+)

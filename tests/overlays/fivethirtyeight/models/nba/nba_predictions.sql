@@ -1,0 +1,5 @@
+{{
+    baton.external_predictions(
+        'nba', forecasts=ref('staging_nba_games'), score='team1_wins_chance', as_of='day_begins_at', where='exclusion_reason is null'
+    )
+}}

@@ -1,0 +1,1 @@
+{{ wins(ref('staging_nba_games')) }}

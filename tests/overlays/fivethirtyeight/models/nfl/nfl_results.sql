@@ -1,0 +1,1 @@
+{{ wins(ref('staging_nfl_games')) }}

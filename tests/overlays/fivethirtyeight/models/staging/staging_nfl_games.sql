@@ -1,0 +1,1 @@
+{{ games(source('raw', 'nfl_games')) }}
