@@ -9,10 +9,13 @@ class MonitoringTable:
     """Model PRODUCT_`name`, one call of the macro `baton.name`.
 
     reads: macro argument to what it is given: a table of the product ('decisions' is the model PRODUCT_decisions or the
-    source PRODUCT.decisions), `events` (the outcome model) or a table of another schema ('ops.model_reference').
-    A table is written where all of it exists; what is in `optional` is left out where it does not.
-    description: ends with the grain, `key`. fresh: the column that shows the data's age. of_the_model: the exposure's
-    owner answers for it, else the group that makes the outcomes. tests: further data tests; '{product}' is filled in.
+    source PRODUCT.decisions), `events` (the outcome model), `scoring_rows` (the scoring set's SQL as a macro of its
+    days) or a table of another schema ('ops.model_reference'). A table is written where all of it exists.
+    optional: arguments that are left out where what they name does not exist.
+    only: 'slices', 'holdout': written where the product declares some.
+    description: ends with the grain, `key`. fresh: the column that shows the data's age, on the run's clock.
+    of_the_model: the exposure's owner answers for it, else the group that makes the outcomes.
+    tests: further data tests; '{product}' is filled in.
     """
 
     name: str
@@ -22,6 +25,7 @@ class MonitoringTable:
     fresh: str
     of_the_model: bool = True
     optional: frozenset[str] = frozenset()
+    only: str | None = None
     tests: tuple[Mapping[str, object], ...] = field(default=())
 
 
@@ -60,6 +64,49 @@ TABLES = (
             _test("within_the_floors_of_the_exposure", "within_floors", product="{product}", level="error"),
             _test("within_the_warning_floors", "within_floors", "warn", product="{product}", level="warn"),
             _test("enough_data_for_the_floors", "enough_data", "warn", product="{product}"),
+        ),
+    ),
+    MonitoringTable(
+        "delay",
+        {"decisions": "decisions", "outcomes": "outcomes"},
+        "How long outcomes take to arrive, from closed cohorts. One row per stratum and age.",
+        key=("stratum", "age_seconds"),
+        fresh="evaluated_at",
+    ),
+    MonitoringTable(
+        "holdout",
+        {"decisions": "decisions", "outcomes": "outcomes"},
+        "Does acting help: acted decisions against held-out ones, with 95 % intervals. "
+        "One row per window_kind and window_end.",
+        key=("window_kind", "window_end"),
+        fresh="window_end",
+        only="holdout",
+    ),
+    MonitoringTable(
+        "worst_slices",
+        {"decisions": "decisions", "outcomes": "outcomes"},
+        "Which slice explains how much of a change since the window before. "
+        "One row per window_kind, window_end, metric, slice_name and slice_value.",
+        key=("window_kind", "window_end", "metric", "slice_name", "slice_value"),
+        fresh="evaluated_at",
+        only="slices",
+    ),
+    MonitoringTable(
+        "parity",
+        {
+            "predictions": "predictions",
+            "features": "prediction_features",
+            "replay": "scoring_rows",
+            "reference": "ops.model_reference",
+        },
+        "Whether what was scored is what the same query gives today. One row per window_end and feature.",
+        key=("window_end", "feature"),
+        fresh="window_end",
+        optional=frozenset({"reference"}),
+        tests=(
+            _test(
+                "scored_as_the_same_query_says_today", "train_serve_parity", "warn", product="{product}", at_least=1.0
+            ),
         ),
     ),
 )

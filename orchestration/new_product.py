@@ -51,6 +51,9 @@ def plan(manifest: Props, product: Product) -> Plan:
             f"baton new {product.name}"
         )
     for table in TABLES:
+        if table.only and not getattr(product, table.only):
+            lacking[table.name] = f"{table.only} in the exposure"
+            continue
         missing = [
             what for argument, what in table.reads.items() if what not in known and argument not in table.optional
         ]
@@ -88,6 +91,9 @@ def relations(manifest: Props, product: Product) -> dict[str, str]:
     for node in manifest["nodes"].values():
         if node["resource_type"] == "model" and node["name"].startswith(f"{product.name}_"):
             found[node["name"].removeprefix(f"{product.name}_")] = f"ref('{node['name']}')"
+    rows = f"{product.name}_scoring_rows"
+    if any(macro["name"] == rows for macro in manifest["macros"].values()):
+        found["scoring_rows"] = f"{rows}('baton_days')"
     return {**found, "events": f"ref('{product.outcome.model}')"}
 
 

@@ -50,5 +50,5 @@ def _print(product: str, project: str, written: list[str], kept: list[str], lack
     if kept:
         click.echo(f"{len(kept)} were there and stay as they are: {', '.join(kept)}")
     for table, what in lacking.items():
-        click.echo(f"no {product}_{table}: it reads {what}, which {product} does not have")
+        click.echo(f"no {product}_{table}: it needs {what}, which {product} does not have")
     click.echo("Next: baton run && baton status")
