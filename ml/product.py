@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any, Literal, cast
 
+from ml.business_metrics import BusinessMetric, check_metrics, read_metrics
 from ml.parameters import (
     MONEY,
     Decide,
@@ -24,7 +25,7 @@ from ml.spec import Field, ProductError
 
 __all__ = ["Product", "ProductError", "load_products", "pii_columns"]
 
-_FIELDS = ("entity", "clock", "outcome", "decide", "slices", "value", "holdout", "train", "monitor")
+_FIELDS = ("entity", "clock", "outcome", "decide", "slices", "value", "holdout", "train", "monitor", "metrics")
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Product:
     holdout: float
     train: Train | None
     monitor: Monitor
+    metrics: Mapping[str, BusinessMetric]
 
     def relation(self, table: str) -> str:
         """`training_set` as quoted SQL: "churn"."training_set"."""
@@ -112,6 +114,7 @@ def _product(exposure: Mapping[str, Any], parameters: Any, nodes: Mapping[str, A
     spec.mapping(_FIELDS)
     parents = {nodes[uid]["name"]: nodes[uid] for uid in exposure["depends_on"]["nodes"] if uid in nodes}
     outcome = read_outcome(spec.get("outcome"))
+    slices = spec.get("slices", []).tuple_of(Field.text)
     monitor_only = spec.get("train").absent
     product = Product(
         name=name,
@@ -125,12 +128,14 @@ def _product(exposure: Mapping[str, Any], parameters: Any, nodes: Mapping[str, A
         clock=cast(Literal["wall", "data"], spec.get("clock", "wall").one_of(("wall", "data"))),
         outcome=outcome,
         decide=read_decide(spec.get("decide", {"per": None}), outcome),
-        slices=spec.get("slices", []).tuple_of(Field.text),
+        slices=slices,
         value=None if monitor_only and spec.get("value").absent else read_value(spec.get("value")),
         holdout=spec.get("holdout", 0).number(0, 0.9999),
         train=None if monitor_only else read_train(spec.get("train")),
         monitor=read_monitor(spec.get("monitor", {})),
+        metrics=read_metrics(spec.get("metrics", {}), spec.get("entity").text(), slices),
     )
+    check_metrics(spec.get("metrics", {}), product.metrics, parents)
     _check_columns(spec, product, parents)
     _check_money(spec, product)
     return product

@@ -44,10 +44,16 @@ FULL: dict[str, Any] = {
         "delay": {"min_share": 0.1, "min_positives": 9},
     },
 }
+CHURN_RATE = {
+    "model": "churn_events", "at": "event_at", "kind": "share", "numerator": "left", "denominator": "seats",
+    "entity": "seat_id", "slices": ["country"], "where": "seats > 0",
+}  # fmt: skip
+FULL["metrics"] = {"churn_rate": CHURN_RATE}
 OF_THE_EXPOSURE = {"name", "label", "description", "owner", "path", "depends_on", "excluded"}
 REQUIRED = {
     ("entity",), ("outcome",), ("outcome", "model"), ("outcome", "horizon"), ("value",),
     *(("value", cell) for cell in ("tp", "fp", "fn", "tn")),
+    ("metrics", "churn_rate", "model"), ("metrics", "churn_rate", "numerator"),
     ("monitor", "floors", 0, "metric"), ("monitor", "floors", 0, "window"), ("monitor", "floors", 0, "at_least"),
 }  # fmt: skip
 
@@ -73,6 +79,10 @@ def without(*dropped: tuple[Any, ...]) -> dict[str, Any]:
             level = level[key]
         level.pop(last)
     return spec
+
+
+def measured(name: str = "churn_rate", **changed: Any) -> dict[str, Any]:
+    return {**FULL, "metrics": {name: {"model": "churn_events", "numerator": "left", **changed}}}
 
 
 def floored(**floor: Any) -> dict[str, Any]:
@@ -105,11 +115,21 @@ BAD = {
     "window": (floored(window="3d"), "'3d'"),
     "hours": ({**EMPTY, "monitor": {"windows": ["6 hours"]}}, "whole days or weeks"),
 }
+GOOD["total"] = measured(kind="total")
+BAD_METRICS = {
+    "name": (measured("Churn"), "small letters, digits and underscores"),
+    "taken": (measured("roc_auc"), "no metric of performance"),
+    "kind": (measured(kind="rate"), "share or ratio or total"),
+    "total_of": (measured(kind="total", denominator="1"), "a total has no denominator"),
+    "field": (measured(window="28d"), "no such field"),
+}
 
 
 @pytest.fixture(scope="module")
 def macros(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MacroHarness]:
-    specs = GOOD | {name: spec for name, (spec, _) in BAD.items()}
+    specs = GOOD | {
+        name: spec for name, (spec, _) in (BAD | {f"metric_{n}": b for n, b in BAD_METRICS.items()}).items()
+    }
     with MacroHarness(tmp_path_factory.mktemp("products"), specs) as harness:
         yield harness
 
@@ -136,6 +156,8 @@ def test_sql_fills_in_what_python_fills_in(macros: MacroHarness, name: str) -> N
     filled = in_sql(macros, name)
     assert parsed(filled).spec_hash == parsed(GOOD[name]).spec_hash
     expected = {path for path in paths(FULL) if filled.get("train") or path[0] != "train"}
+    if not filled["metrics"]:
+        expected -= {path for path in expected if path[0] == "metrics" and len(path) > 1}
     if not filled["monitor"]["floors"]:
         expected = {path for path in expected if 0 not in path}
     assert expected <= set(paths(filled)) | {("train",)}
@@ -161,3 +183,34 @@ def test_both_sides_refuse_what_is_not_judged(macros: MacroHarness, name: str) -
         parsed(spec)
     with pytest.raises(CompilationError, match=said):
         macros.evaluate("floors", name)
+
+
+@pytest.mark.parametrize("name", BAD_METRICS)
+def test_both_sides_refuse_a_metric_that_cannot_be_computed(macros: MacroHarness, name: str) -> None:
+    spec, said = BAD_METRICS[name]
+    with pytest.raises(ProductError, match=said):
+        parsed(spec)
+    with pytest.raises(CompilationError, match=said):
+        macros.evaluate("declared_metrics", f"metric_{name}", {"churn_events": "events"})
+
+
+def test_a_metric_needs_its_model_at_hand(macros: MacroHarness) -> None:
+    with pytest.raises(ProductError, match="a model listed in depends_on"):
+        parsed(measured(model="orders"))
+    with pytest.raises(CompilationError, match="add 'churn_events': ref"):
+        macros.evaluate("declared_metrics", "full", {"orders": "orders"})
+
+
+@pytest.mark.parametrize("field", ["at", "entity", "slices"])
+def test_columns_of_a_metric_are_columns_of_its_model(field: str) -> None:
+    declared = {"event_at": {}, "seat_id": {}, "country": {}}
+    manifest = ml_world.manifest(FULL)
+    manifest["nodes"]["model.demo.churn_events"]["columns"] = declared
+    load_products(manifest)
+    wrong = {**CHURN_RATE, field: ["nowhere"] if field == "slices" else "nowhere"}
+    manifest["exposures"]["exposure.demo.churn"]["config"]["meta"]["product"] = {
+        **FULL,
+        "metrics": {"churn_rate": wrong},
+    }
+    with pytest.raises(ProductError, match=f"metrics.churn_rate.{field}: found 'nowhere'; allowed is a column of"):
+        load_products(manifest)

@@ -8,12 +8,13 @@
     {% endfor %}
     {% do monitor.update(floors=floors, drift=dict({'q': 0.01, 'k': 2, 'of': 3}, **monitor.drift),
         delay=dict({'min_share': 0.05, 'min_positives': 30}, **monitor.get('delay', {}))) %}
-    {% set filled = dict({'clock': 'wall', 'slices': [], 'holdout': 0, 'train': none}, **spec) %}
+    {% set filled = dict({'clock': 'wall', 'slices': [], 'holdout': 0, 'train': none, 'metrics': {}}, **spec) %}
     {% do filled.update(
         name=name,
         outcome=dict({'positive': 'event', 'grace': '0 days', 'delay_by': []}, **spec.outcome),
         decide={'per': decide.get('per') or spec.outcome.horizon, 'policy': decide.get('policy', 'first')},
-        monitor=monitor
+        monitor=monitor,
+        metrics=baton.metrics_with_defaults(filled)
     ) %}
     {% if filled.get('value') %}{% do filled.update(value=dict({'currency': 'USD'}, **filled.value)) %}{% endif %}
     {% if filled.train is not none %}{% do filled.update(train=baton.train_with_defaults(filled.train)) %}{% endif %}
@@ -28,5 +29,15 @@
         split=dict({'validation': '60 days', 'test': '60 days'}, **filled.split),
         promote=dict({'margin': 0, 'min_matured': 500, 'min_positives': 50}, **filled.promote)
     ) %}
+    {{ return(filled) }}
+{% endmacro %}
+
+{# `metrics` with every default: entity and slices are the product's, a row counts 1, a total has no denominator. #}
+{% macro metrics_with_defaults(spec) %}
+    {% set filled = {} %}
+    {% for name, metric in spec.metrics.items() %}
+        {% do filled.update({name: dict({'at': 'as_of', 'kind': 'ratio', 'denominator': none if metric.get('kind') == 'total' else '1', 'entity': spec.entity,
+            'slices': spec.slices, 'where': none}, **metric)}) %}
+    {% endfor %}
     {{ return(filled) }}
 {% endmacro %}
