@@ -243,7 +243,7 @@ def test_the_check_says_number_threshold_window_feature_and_owner(macros: MacroH
     ])  # fmt: skip
     rows = macros.query(macros.render("test_train_serve_parity", "parity", product="churn"))
     said = "churn was scored with other values of {} than the same query gives today: {} of 400 rows differ "
-    said += "in the 1d window ending 2025-01-12 00:00:00, exact match {}, allowed is >= 1.0{}; accountable is nobody"
+    said += "in the 1d window ending 2025-01-12 00:00:00, exact match {}, allowed is >= 1.0{}"
     assert [row["message"] for row in rows] == [
         said.format("n_tickets", 3, 0.9925, ", largest difference 2.0"),
         said.format("plan", 2, 0.995, ", 1 only there today, 1 only there when scored"),

@@ -74,6 +74,13 @@ def test_one_late_row_makes_exactly_its_mismatches(home: Home) -> None:
     assert ask(home, DIFFERENT) == [("n_tickets_28d", 1, 1.0), ("n_urgent_tickets_28d", 1, 1.0)]
     assert ask(home, "select distinct window_end from churn.parity where status <> 'ok'") == [(MIDNIGHT,)]
     assert "WARN 2 scored_as_the_same_query_says_today" in printed
+    compiled = next((home.root / "dbt" / "by_hand" / "compiled").rglob("scored_as_the_same_query_says_today.sql"))
+    said = [row[-1] for row in ask(home, compiled.read_text())]
+    assert said[0] == (
+        "churn was scored with other values of n_tickets_28d than the same query gives today: 1 of 268 rows differ "
+        f"in the 1d window ending {MIDNIGHT}, exact match 0.996269, allowed is >= 1.0, largest difference 1.0; "
+        "owner analytics_engineering"
+    )
 
     # The next days score with the ticket; the window keeps its verdict when it is asked no more.
     ask_again(home, LATER + timedelta(days=6))
