@@ -111,7 +111,8 @@ class Graph:
         lists = [key for key in tables.keys if key.path[-1] == "action_list"]
         loaders = sorted({group_of(props) or "" for props in self.manifest["sources"].values()})
         landed = sorted({group_of(props) or "" for props in landed_sources(self.manifest)})
-        group = next(iter([*landed, *loaders]), None)
+        owners = sorted({product.owner for product in self.products.values()})
+        group = next(filter(None, [*landed, *loaders, *owners]), None)
         specs = [spec for asset in assets for spec in asset.specs]
         read = {dep.asset_key for spec in specs for dep in spec.deps}
         deps = [spec.key for spec in specs if spec.key not in read]  # the last of each branch

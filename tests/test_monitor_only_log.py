@@ -13,7 +13,7 @@ from forecasts_project import at, baton, land, overlay
 import ml
 from ml.home import Home
 from orchestration.cli.main import cli
-from orchestration.launch import run_due, run_job
+from orchestration.launch import run_due
 from orchestration.outcome import RunOutcome
 from orchestration.ownership import OwnershipError
 
@@ -213,36 +213,3 @@ def test_an_archive_without_a_row_says_where_it_looked(place: tuple[Home, Path])
     assert '"raw"."nba_games" (known_at)' in said.output
     assert str(home.warehouse) in said.output
     assert "baton run --now" in said.output
-
-
-@pytest.mark.parametrize(
-    ("command", "said"),
-    [
-        (("retrain",), "no product here declares `train`: their predictions are made elsewhere"),
-        (("retrain", "nba"), "no product here declares `train`"),
-        (("backfill", "2022-06-01", "2022-06-02", "--now", "2022-06-06"), "Baton scores no day"),
-    ],
-)
-def test_what_needs_a_model_says_that_there_is_none(
-    place: tuple[Home, Path], command: tuple[str, ...], said: str
-) -> None:
-    told = CliRunner().invoke(cli, command)
-    assert told.exit_code == 2
-    assert said in told.output
-
-
-def test_the_jobs_are_those_of_loading_and_monitoring(place: tuple[Home, Path]) -> None:
-    from orchestration import jobs
-    from orchestration.definitions import build, load_graph
-
-    graph = load_graph(place[0])
-    assert set(jobs.selections(graph)) == {"load", "daily", "rehearse"}
-    built = build(graph)
-    assert [schedule.name for schedule in built.schedules or ()] == ["daily_schedule"]
-    steps = {node.name for node in built.resolve_job_def("daily").graph.nodes}
-    assert steps == {"raw", "dbt", "published"}
-
-
-def test_a_job_that_does_not_exist_here_is_refused(place: tuple[Home, Path]) -> None:
-    with pytest.raises(Exception, match="job is 'retrain'; this project has load, daily, rehearse"):
-        run_job(place[0], "retrain", now=datetime(2022, 6, 6))

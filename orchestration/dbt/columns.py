@@ -29,7 +29,7 @@ class ColumnReader:
         props = self._manifest["nodes"][unique_id]
         self._known.pop(unique_id, None)
         parents = {}
-        for parent in props["depends_on"]["nodes"]:
+        for parent in props["depends_on"].get("nodes", []):
             relation = (self._manifest["nodes"].get(parent) or self._manifest["sources"][parent])["relation_name"]
             if relation:
                 parents[relation] = {"columns": self._columns(parent)}

@@ -36,7 +36,7 @@ def _unattached_tests(manifest: Mapping[str, Any], models: Set[str], tests: Coll
     """Singular tests over several models are nobody's asset check; run them where their last model is built."""
     found = []
     for unique_id, props in manifest["nodes"].items():
-        parents = {parent for parent in props["depends_on"]["nodes"] if parent in manifest["nodes"]}
+        parents = {parent for parent in props["depends_on"].get("nodes", []) if parent in manifest["nodes"]}
         alone = props["resource_type"] == "test" and not props.get("attached_node") and len(parents) > 1
         if alone and unique_id not in tests and parents & models and parents - models <= _ancestors(manifest, models):
             found.append(unique_id)
