@@ -50,7 +50,7 @@ moments as (
         {%- for arm in ['a', 'h'] %}
         cast(sum(n_{{ arm }}) as bigint) as n_{{ arm }},
         cast(sum(m_{{ arm }}) as bigint) as n_matured_{{ arm }},
-        sum(case when m_{{ arm }} > 0 then 1 else 0 end) as n_entities_{{ arm }},
+        cast(sum(case when m_{{ arm }} > 0 then 1 else 0 end) as bigint) as n_entities_{{ arm }},
         cast(sum(m_{{ arm }}) as {{ float }}) as m_{{ arm }},
         cast(sum(y_{{ arm }}) as {{ float }}) as y_{{ arm }},
         {{ baton.exact_sum('v_' ~ arm, 6) }} as v_{{ arm }},

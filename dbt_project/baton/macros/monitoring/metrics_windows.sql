@@ -93,7 +93,7 @@ metric_moments as (
         metric, window_kind, window_end, slice_name, slice_value,
         cast(sum(n) as bigint) as n,
         cast(sum(n_missing) as bigint) as n_missing,
-        sum(case when n > 0 then 1 else 0 end) as n_entities,
+        cast(sum(case when n > 0 then 1 else 0 end) as bigint) as n_entities,
         {{ baton.unfixed('sum(a_fixed)', 6) }} as numerator,
         {{ baton.unfixed('sum(b_fixed)', 6) }} as denominator,
         {%- for name, product in {'aa': 'a * a', 'ab': 'a * b', 'bb': 'b * b', 'an': 'a * n'}.items() %}

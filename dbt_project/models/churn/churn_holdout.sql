@@ -1,0 +1,1 @@
+{{ baton.holdout('churn', decisions=ref('churn_decisions'), outcomes=ref('churn_outcomes')) }}

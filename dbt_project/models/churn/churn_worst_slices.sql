@@ -1,0 +1,1 @@
+{{ baton.worst_slices('churn', decisions=ref('churn_decisions'), outcomes=ref('churn_outcomes')) }}
