@@ -10,9 +10,10 @@ class MonitoringTable:
 
     reads: macro argument to what it is given: a table of the product ('decisions' is the model PRODUCT_decisions or the
     source PRODUCT.decisions), `events` (the outcome model), `scoring_rows` (the scoring set's SQL as a macro of its
-    days) or a table of another schema ('ops.model_reference'). A table is written where all of it exists.
+    days), `metric_models` (the models of the product's business metrics) or a table of another schema
+    ('ops.model_reference'). A table is written where all of it exists.
     optional: arguments that are left out where what they name does not exist.
-    only: 'slices', 'holdout': written where the product declares some.
+    only: 'slices', 'holdout', 'metrics': written where the product declares some.
     description: ends with the grain, `key`. fresh: the column that shows the data's age, on the run's clock.
     of_the_model: the exposure's owner answers for it, else the group that makes the outcomes.
     tests: further data tests; '{product}' is filled in.
@@ -53,8 +54,21 @@ TABLES = (
         of_the_model=False,
     ),
     MonitoringTable(
+        "performance_hourly",
+        {"decisions": "decisions", "outcomes": "outcomes"},
+        "Sums of decisions and their outcomes that every window is added up from. "
+        "One row per hour, slice_name, slice_value, model_version, kind, part, calibration_bin and score_bin.",
+        key=("hour", "slice_name", "slice_value", "model_version", "kind", "part", "calibration_bin", "score_bin"),
+        fresh="hour",
+    ),
+    MonitoringTable(
         "performance",
-        {"decisions": "decisions", "outcomes": "outcomes", "population": "scoring_set"},
+        {
+            "hourly": "performance_hourly",
+            "decisions": "decisions",
+            "outcomes": "outcomes",
+            "population": "scoring_set",
+        },
         "How good the decisions of each window were, with 95 % intervals. "
         "One row per window_kind, window_end, slice_name, slice_value, model_version and basis.",
         key=("window_kind", "window_end", "slice_name", "slice_value", "model_version", "basis"),
@@ -90,6 +104,15 @@ TABLES = (
         key=("window_kind", "window_end", "metric", "slice_name", "slice_value"),
         fresh="evaluated_at",
         only="slices",
+    ),
+    MonitoringTable(
+        "metrics",
+        {"relations": "metric_models"},
+        "Business metrics that need no model, with 95 % intervals. "
+        "One row per window_kind, window_end, slice_name, slice_value and metric.",
+        key=("window_kind", "window_end", "slice_name", "slice_value", "metric"),
+        fresh="evaluated_at",
+        only="metrics",
     ),
     MonitoringTable(
         "parity",

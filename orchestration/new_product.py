@@ -94,6 +94,8 @@ def relations(manifest: Props, product: Product) -> dict[str, str]:
     rows = f"{product.name}_scoring_rows"
     if any(macro["name"] == rows for macro in manifest["macros"].values()):
         found["scoring_rows"] = f"{rows}('baton_days')"
+    models = sorted({metric.model for metric in product.metrics.values()})
+    found["metric_models"] = "{" + ", ".join(f"'{model}': ref('{model}')" for model in models) + "}"
     return {**found, "events": f"ref('{product.outcome.model}')"}
 
 
