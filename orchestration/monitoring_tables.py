@@ -93,7 +93,7 @@ TABLES = (
         "Does acting help: acted decisions against held-out ones, with 95 % intervals. "
         "One row per window_kind and window_end.",
         key=("window_kind", "window_end"),
-        fresh="window_end",
+        fresh="evaluated_at",
         only="holdout",
     ),
     MonitoringTable(
@@ -112,6 +112,7 @@ TABLES = (
         "One row per window_kind, window_end, slice_name, slice_value and metric.",
         key=("window_kind", "window_end", "slice_name", "slice_value", "metric"),
         fresh="evaluated_at",
+        of_the_model=False,
         only="metrics",
     ),
     MonitoringTable(
