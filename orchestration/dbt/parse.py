@@ -19,15 +19,23 @@ _parsed: dict[tuple[Path, str], "Manifest"] = {}
 
 
 def invoke(
-    arguments: list[str], project: Path, home: Home, manifest: "Manifest | None" = None, callbacks: Any = None
+    arguments: list[str],
+    project: Path,
+    home: Home,
+    manifest: "Manifest | None" = None,
+    callbacks: Any = None,
+    profiles: Path | None = None,
 ) -> Any:
-    """One dbt command in this process; returns dbt's own result object and never raises for dbt's sake."""
+    """One dbt command in this process; returns dbt's own result object and never raises for dbt's sake.
+
+    profiles: the folder of profiles.yml, where it is not the project's.
+    """
     with warnings.catch_warnings():
         # dbt-core and click deprecate parts of each other; nothing here is ours to change.
         warnings.simplefilter("ignore", DeprecationWarning)
         from dbt.cli.main import dbtRunner
 
-        where = ["--project-dir", str(project), "--profiles-dir", str(profiles_dir(project))]
+        where = ["--project-dir", str(project), "--profiles-dir", str(profiles or profiles_dir(project))]
         logs = ["--log-path", str(home.root / "dbt" / "logs")]
         return dbtRunner(manifest=manifest, callbacks=callbacks).invoke([*GLOBAL_FLAGS, *logs, *arguments, *where])
 
