@@ -1,0 +1,1 @@
+{{ baton.delay('churn', decisions=ref('churn_decisions'), outcomes=ref('churn_outcomes')) }}
