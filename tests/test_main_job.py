@@ -253,17 +253,17 @@ def test_what_was_served_is_what_training_will_see(
 ) -> None:
     """Six weeks on, the training set holds a day that was served after a daily load: the same features, row by row."""
     home = copied(mornings[-1][0], tmp_path)
-    monday = datetime(2026, 11, 23)
-    assert clock.as_of(NOW) < monday <= clock.as_of(NOW + 3 * DAY)
+    trained_day = datetime(2026, 11, 23)  # one of the training spine
+    assert clock.as_of(NOW) < trained_day <= clock.as_of(NOW + 3 * DAY)
     monkeypatch.setitem(demo_runs.COMPANY, "BATON_NOW", (NOW + 42 * DAY).isoformat())
     built = baton(home, "dbt", "run", "--select", "churn_training_spine", "churn_training_set")
     assert built.returncode == 0, built.stdout[-3000:]
     features = [name for name, *_ in ask(home, "describe churn.prediction_features") if name != "prediction_id"]
     listed = ", ".join(["account_id", "as_of", *features])
-    trained = f"select {listed} from churn.training_set where as_of = '{monday}'"
+    trained = f"select {listed} from churn.training_set where as_of = '{trained_day}'"
     served = (
         f"select {listed} from churn.prediction_features join churn.predictions using (prediction_id) "
-        f"where as_of = '{monday}'"
+        f"where as_of = '{trained_day}'"
     )
     n_served = len(ask(home, served))
     assert n_served > 200

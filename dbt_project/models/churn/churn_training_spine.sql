@@ -1,18 +1,24 @@
-{# The longest window looks back 90 days; 60 days of history make it useful. Mondays, so that the days are the same at every now. #}
+{#
+The longest window looks back 90 days; 60 days of history make it useful. Every eighth day, counted from a fixed one: the same days
+at every now, and each weekday in turn. A fixed weekday would teach the model that every day is like it, and all other days would look like drift.
+#}
 {% set warm_up_days = 60 %}
-{% set first_known = '(select min(valid_from) from ' ~ ref('features_usage') ~ ')' %}
+{% set step_days = 8 %}
+{% set origin = "timestamp '1970-01-05 00:00:00'" %}
+{% set warmed_up = dbt.dateadd('day', warm_up_days, '(select min(valid_from) from ' ~ ref('features_usage') ~ ')') %}
+{% set steps = 'cast(ceil(' ~ dbt.datediff(origin, warmed_up, 'day') ~ ' / ' ~ step_days ~ '.0) as integer)' %}
 
 with
 
-weeks as (
+days as (
     {{ baton.day_series(
-        "date_trunc('week', " ~ dbt.dateadd('day', warm_up_days + 7, first_known) ~ ")", baton.as_of(), step_days=7
+        dbt.dateadd('day', step_days ~ ' * ' ~ steps, origin), baton.as_of(), step_days=step_days
     ) }}
 ),
 
-active_accounts_per_week as (
-    {{ active_accounts('weeks') }}
+active_accounts_per_day as (
+    {{ active_accounts('days') }}
 )
 
-select * from active_accounts_per_week
+select * from active_accounts_per_day
 order by as_of, account_id
