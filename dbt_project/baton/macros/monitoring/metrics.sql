@@ -39,7 +39,7 @@ with
 
 {{ baton.metric_ends(windows) }},
 
-{{ baton.metric_moments() }},
+{{ baton.metric_moments(windows) }},
 
 {{ baton.metric_spreads(metrics) }}
 

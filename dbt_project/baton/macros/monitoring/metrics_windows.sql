@@ -71,9 +71,35 @@ metric_ends as (
 )
 {%- endmacro %}
 
-{# CTE `metric_moments`: sums over a window, and sums of products of the entities' sums, which every cluster-robust variance is made of. #}
-{% macro metric_moments() %}
-{% set float = baton.type_double() %}
+{#
+CTE `metric_moments`: sums over a window, and sums of products of the entities' sums, which every cluster-robust variance is made of. An entity that has no other row within a window's
+length is alone in every such window: its products are its row's own and add up by hour. Only the others are gathered per window and entity.
+#}
+{% macro metric_moments(windows) %}
+{% set digits = {'a': 6, 'b': 6, 'aa': 4, 'ab': 4, 'bb': 4, 'an': 4} %}
+{% set names = ['n', 'n_missing', 'n_entities'] + (digits | list) + ['nn'] %}
+spaced_cells as (
+    select metric_cells.*, {{ baton.hours_to_nearest() }} as gap
+    from metric_cells
+),
+
+lone_hours as (
+    {%- for kind, length in windows.items() %}
+    {{ 'union all' if not loop.first }}
+    select {{ baton.quoted(kind) }} as window_kind, metric, slice_name, slice_value, tick, {{ baton.metric_sums() }}
+    from (select metric, slice_name, slice_value, tick, n, n_missing, a as a_fixed, b as b_fixed, {{ baton.unfixed('a', 6) }} as a, {{ baton.unfixed('b', 6) }} as b
+        from spaced_cells where gap >= {{ baton.window_hours(length) }}) as lone_{{ loop.index }}
+    group by metric, slice_name, slice_value, tick
+    {%- endfor %}
+),
+
+repeated_cells as (
+    {%- for kind, length in windows.items() %}
+    {{ 'union all' if not loop.first }}
+    select {{ baton.quoted(kind) }} as window_kind, spaced_cells.* from spaced_cells where gap < {{ baton.window_hours(length) }}
+    {%- endfor %}
+),
+
 metric_entities as (
     select
         ends.metric, ends.window_kind, ends.window_end, cells.slice_name, cells.slice_value, cells.entity,
@@ -84,26 +110,55 @@ metric_entities as (
         {{ baton.unfixed('sum(cells.a)', 6) }} as a,
         {{ baton.unfixed('sum(cells.b)', 6) }} as b
     from metric_ends as ends
-    inner join metric_cells as cells on ends.metric = cells.metric and cells.tick > ends.window_start and cells.tick <= ends.window_end
+    inner join repeated_cells as cells
+        on ends.metric = cells.metric and ends.window_kind = cells.window_kind and cells.tick > ends.window_start and cells.tick <= ends.window_end
     group by 1, 2, 3, 4, 5, 6
+),
+
+window_moments as (
+    select metric, window_kind, window_end, slice_name, slice_value, {{ baton.metric_sums() }}
+    from metric_entities
+    group by metric, window_kind, window_end, slice_name, slice_value
+    union all
+    select ends.metric, ends.window_kind, ends.window_end, hours.slice_name, hours.slice_value, {% for name in names %}hours.{{ name }}{{ ', ' if not loop.last }}{% endfor %}
+    from metric_ends as ends
+    inner join lone_hours as hours
+        on ends.metric = hours.metric and ends.window_kind = hours.window_kind and hours.tick > ends.window_start and hours.tick <= ends.window_end
 ),
 
 metric_moments as (
     select
         metric, window_kind, window_end, slice_name, slice_value,
-        cast(sum(n) as bigint) as n,
-        cast(sum(n_missing) as bigint) as n_missing,
-        cast(sum(case when n > 0 then 1 else 0 end) as bigint) as n_entities,
-        {{ baton.unfixed('sum(a_fixed)', 6) }} as numerator,
-        {{ baton.unfixed('sum(b_fixed)', 6) }} as denominator,
-        {%- for name, product in {'aa': 'a * a', 'ab': 'a * b', 'bb': 'b * b', 'an': 'a * n'}.items() %}
-        {{ baton.exact_sum(product, 4) }} as {{ name }},
+        {%- for name in ['n', 'n_missing', 'n_entities'] %}
+        cast(sum({{ name }}) as bigint) as {{ name }},
         {%- endfor %}
-        cast(sum(n * n) as {{ float }}) as nn
-    from metric_entities
+        {%- for name, kept in digits.items() %}
+        {{ baton.unfixed('sum(' ~ name ~ ')', kept) }} as {{ {'a': 'numerator', 'b': 'denominator'}.get(name, name) }},
+        {%- endfor %}
+        cast(sum(nn) as {{ baton.type_double() }}) as nn
+    from window_moments
     group by metric, window_kind, window_end, slice_name, slice_value
 )
 {%- endmacro %}
+
+{# Sums over entities, fractions as whole numbers of 10^-digits. #}
+{% macro metric_sums() -%}
+sum(n) as n, sum(n_missing) as n_missing, sum(case when n > 0 then 1 else 0 end) as n_entities, sum(a_fixed) as a, sum(b_fixed) as b
+    {%- for name, product in {'aa': 'a * a', 'ab': 'a * b', 'bb': 'b * b', 'an': 'a * n'}.items() %}, sum({{ baton.fixed(product, 4) }}) as {{ name }}{% endfor %}, sum(n * n) as nn
+{%- endmacro %}
+
+{# Hours from an entity's cell to the nearest other one of the same metric and slice value. #}
+{% macro hours_to_nearest() %}
+    {% set window = "over (partition by metric, slice_name, slice_value, entity order by tick)" %}
+    {% set before = dbt.datediff("lag(tick) " ~ window, "tick", "hour") | trim %}
+    {% set after = dbt.datediff("tick", "lead(tick) " ~ window, "hour") | trim %}
+    {{ return("least(coalesce(" ~ after ~ ", 1000000000), coalesce(" ~ before ~ ", 1000000000))") }}
+{% endmacro %}
+
+{# Length of a window in hours; `whole` is longer than any gap and shorter than none. #}
+{% macro window_hours(length) %}
+    {{ return(999999999 if length is none else length.n * (24 if length.unit == 'day' else 1)) }}
+{% endmacro %}
 
 {# CTE `sized`: value, its variance, and the effective size behind a share. #}
 {% macro metric_spreads(metrics) %}
