@@ -12,7 +12,7 @@ cohorts only and stand there as `matured`. `whole` is one window over all decisi
 Estimator (Horvitz-Thompson). F(a) is the share of the positives seen at age a = now - as_of, from `delay`, per stratum of outcome.delay_by; F = 1 for closed cohorts. A seen positive
 weighs w = 1 / F(a), everything else 0. TP = sum of w over label 1, FN = over label 0, FP = n(label 1) - TP, TN = n(label 0) - FN; money, log loss and Brier are sums over
 both answers with weights w and 1 - w. Decisions with F(a) < monitor.delay.min_share (0.05) leave the estimate and are counted in n_too_fresh, as are those of a stratum without a
-curve. A decision counts at the last grid age it has reached, its outcome as seen only if it was by then: then F is exact. Counts are unbiased where delay does not depend on the
+curve; nobody stands in for them, so where strata differ both in what is too fresh and in how good they are, the estimate is that of the decisions in it. A decision counts at the last grid age it has reached, its outcome as seen only if it was by then: then F is exact. Counts are unbiased where delay does not depend on the
 score within a stratum (`delay.status` says where it does); they are not whole, and fp or tn may fall below 0 in a small window. Rates are kept within [0, 1].
 
 Interval, 95 %, from the weights: residual e = a + b w of each decision, variance = sum over entities of (sum of e)^2 / D^2. It holds the chance of being seen and of the
