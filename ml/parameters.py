@@ -12,11 +12,14 @@ SELECTION_METRICS = ("value", "roc_auc", "average_precision", "log_loss", "brier
 # The same list as the SQL macro `baton.floor_metrics`.
 FLOOR_METRICS = (
     *("accuracy", "precision", "recall", "f1", "balanced_accuracy", "roc_auc", "average_precision", "log_loss"),
-    *("brier", "value", "value_per_decision", "value_lift"),
+    *("brier", "value", "value_per_decision", "value_lift", "ece", "coverage"),
 )
 MONEY = ("value", "value_per_decision", "value_lift")
-BASES = ("matured",)
-NOT_JUDGED = ("ece", "brier_reliability", "brier_resolution", "coverage", "delay_corrected", "estimated")
+# The same list as `baton.floor_bases`; naive is kept to show a bias and judges nothing.
+BASES = ("matured", "delay_corrected", "estimated")
+NOT_JUDGED = ("brier_reliability", "brier_resolution", "naive")
+# The window `whole`: all of the history, longer than any other.
+WHOLE = timedelta.max
 Policy = Literal["first", "latest"]
 Positive = Literal["event", "absence"]
 Severity = Literal["error", "warn"]
@@ -104,11 +107,13 @@ class Floor:
 
 @dataclass(frozen=True)
 class Drift:
-    """False discovery rate `q`; a page when `k` of the last `of` windows breach."""
+    """False discovery rate `q`; an alarm of `severity` when `k` of the last `of` windows of one length breach."""
 
     q: float
     k: int
     of: int
+    windows: tuple[timedelta, ...]
+    severity: Severity
 
 
 @dataclass(frozen=True)
@@ -201,10 +206,10 @@ def read_monitor(spec: Field) -> Monitor:
     """`monitor` of an exposure; every field has a default."""
     spec.mapping(("windows", "min_n", "floors", "drift", "delay"))
     drift, delay = spec.get("drift", {}), spec.get("delay", {})
-    drift.mapping(("q", "k", "of"))
+    drift.mapping(("q", "k", "of", "windows", "severity"))
     delay.mapping(("min_share", "min_positives"))
     windows = spec.get("windows", ["1d", "7d", "28d"])
-    lengths, min_n = windows.tuple_of(_whole_days), spec.get("min_n", 30).whole(1)
+    lengths, min_n = windows.tuple_of(_window), spec.get("min_n", 30).whole(1)
     of = drift.get("of", 3).whole(1)
     k = drift.get("k", 2).whole(1)
     if k > of:
@@ -213,7 +218,13 @@ def read_monitor(spec: Field) -> Monitor:
         windows=lengths,
         min_n=min_n,
         floors=spec.get("floors", []).tuple_of(lambda floor: _floor(floor, lengths, windows, min_n)),
-        drift=Drift(q=drift.get("q", 0.01).number(0, 1), k=k, of=of),
+        drift=Drift(
+            q=drift.get("q", 0.01).number(1e-12, 0.999),
+            k=k,
+            of=of,
+            windows=drift.get("windows", ["1d"]).tuple_of(_whole_days),
+            severity=cast(Severity, drift.get("severity", "warn").one_of(("error", "warn"))),
+        ),
         delay=Delay(delay.get("min_share", 0.05).number(0.001, 1), delay.get("min_positives", 30).whole(1)),
     )
 
@@ -225,9 +236,18 @@ def _whole_days(spec: Field) -> timedelta:
     return length
 
 
+def _window(spec: Field) -> timedelta:
+    if spec.value == "whole":
+        return WHOLE
+    length = spec.duration()
+    if not length or length % timedelta(hours=1):
+        spec.fail("full hours, whole days or weeks, or whole: '3h', '28d', 'whole'")
+    return length
+
+
 def _judged(spec: Field, allowed: tuple[str, ...]) -> str:
     if spec.value in NOT_JUDGED:
-        spec.fail(f"{' or '.join(allowed)}; {spec.value} is not judged in this version")
+        spec.fail(f"{' or '.join(allowed)}; {spec.value} is not judged")
     return spec.one_of(allowed)
 
 
@@ -236,7 +256,7 @@ def _floor(spec: Field, lengths: tuple[timedelta, ...], windows: Field, min_n: i
     bounds = [None if spec.get(name).absent else spec.get(name).number() for name in ("at_least", "at_most")]
     if bounds == [None, None]:
         spec.fail("at_least, at_most or both")
-    window = spec.get("window").duration()
+    window = WHOLE if spec.get("window").value == "whole" else spec.get("window").duration()
     if window not in lengths:
         spec.get("window").fail(f"one of monitor.windows: {', '.join(map(str, windows.value))}")
     return Floor(

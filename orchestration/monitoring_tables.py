@@ -62,18 +62,26 @@ TABLES = (
         fresh="hour",
     ),
     MonitoringTable(
+        "delay",
+        {"decisions": "decisions", "outcomes": "outcomes"},
+        "How long outcomes take to arrive, from closed cohorts. One row per stratum and age.",
+        key=("stratum", "age_seconds"),
+        fresh="evaluated_at",
+    ),
+    MonitoringTable(
         "performance",
         {
             "hourly": "performance_hourly",
             "decisions": "decisions",
             "outcomes": "outcomes",
             "population": "scoring_set",
+            "delay": "delay",
         },
         "How good the decisions of each window were, with 95 % intervals. "
         "One row per window_kind, window_end, slice_name, slice_value, model_version and basis.",
         key=("window_kind", "window_end", "slice_name", "slice_value", "model_version", "basis"),
         fresh="window_end",
-        optional=frozenset({"population"}),
+        optional=frozenset({"population", "delay"}),
         tests=(
             _test("within_the_floors_of_the_exposure", "within_floors", product="{product}", level="error"),
             _test("within_the_warning_floors", "within_floors", "warn", product="{product}", level="warn"),
@@ -81,10 +89,11 @@ TABLES = (
         ),
     ),
     MonitoringTable(
-        "delay",
-        {"decisions": "decisions", "outcomes": "outcomes"},
-        "How long outcomes take to arrive, from closed cohorts. One row per stratum and age.",
-        key=("stratum", "age_seconds"),
+        "calibration",
+        {"hourly": "performance_hourly", "decisions": "decisions", "outcomes": "outcomes"},
+        "Predicted against realised rate of matured decisions in ten bins, with 95 % intervals. "
+        "One row per window_kind, window_end, model_version and bin.",
+        key=("window_kind", "window_end", "model_version", "bin"),
         fresh="evaluated_at",
     ),
     MonitoringTable(

@@ -10,6 +10,8 @@ from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import Any
 
+import monitoring_oracle_cbpe as cbpe
+
 Row = dict[str, Any]
 Z = 1.959963984540054
 EPSILON = 2.220446049250313e-16
@@ -83,28 +85,48 @@ def day_of(as_of: datetime) -> datetime:
     return midnight if midnight == as_of else midnight + timedelta(days=1)
 
 
+def hour_of(as_of: datetime) -> datetime:
+    full = as_of.replace(minute=0, second=0, microsecond=0)
+    return full if full == as_of else full + timedelta(hours=1)
+
+
 def performance(spec: Row, decided: list[Row], population: list[Row], now: datetime) -> dict[tuple[Any, ...], Row]:
-    """(window_kind, window_end, slice_name, slice_value, model_version) -> numbers. `decided` has the outcomes too."""
-    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    units = population_units(spec, population, decided, today)
-    decided = [row for row in decided if row["as_of"] <= today]
-    days = [day_of(row["as_of"]) for row in decided + units]
+    """(window_kind, window_end, slice_name, slice_value, model_version, basis) -> numbers.
+
+    `decided` has the outcomes too. `windows`: length by name, None for the whole history.
+    """
+    this_hour = now.replace(minute=0, second=0, microsecond=0)
+    units = population_units(spec, population, decided, this_hour)
+    decided = [row for row in decided if hour_of(row["as_of"]) <= this_hour]
     result: dict[tuple[Any, ...], Row] = {}
     for kind, length in spec["windows"].items():
-        end = min(days, default=today + timedelta(days=1))
-        while end <= today:
-            for group, rows, people in groups(spec, decided, units, end - timedelta(days=length), end):
-                result[(kind, end, *group)] = numbers(spec, rows) | covered(people, group[2])
-            end += timedelta(days=1)
+        for start, end in spans([row["as_of"] for row in decided + units], length, now):
+            for group, rows, people in groups(spec, decided, units, start, end):
+                for basis in ("matured", "naive", "estimated"):
+                    found = numbers(spec, rows, basis) | covered(people, group[2])
+                    result[(kind, end, *group, basis)] = found
     return result
 
 
-def population_units(spec: Row, population: list[Row], decided: list[Row], today: datetime) -> list[Row]:
+def spans(instants: list[datetime], length: timedelta | None, now: datetime) -> list[tuple[datetime, datetime]]:
+    """Start and end of every window of one kind that may hold an instant."""
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    if length is None:
+        return [(datetime.min, today)]
+    of_days = length % timedelta(days=1) == timedelta(0)
+    unit = timedelta(days=1) if of_days else timedelta(hours=1)
+    last = today if of_days else now.replace(minute=0, second=0, microsecond=0)
+    firsts = {day_of(t) if of_days else hour_of(t) for t in instants}
+    ends = {first + k * unit for first in firsts for k in range(length // unit)}
+    return [(end - length, end) for end in sorted(ends) if end <= last]
+
+
+def population_units(spec: Row, population: list[Row], decided: list[Row], last: datetime) -> list[Row]:
     """One row per (entity, period) of the population, on its first day, with whether a decision exists."""
     keys = {(row["entity"], period(spec, row["entity"], row["as_of"])) for row in decided}
     units: dict[tuple[str, int], Row] = {}
     for row in sorted(population, key=lambda r: r["as_of"]):
-        if row["as_of"] <= today:
+        if hour_of(row["as_of"]) <= last:
             units.setdefault((row["entity"], period(spec, row["entity"], row["as_of"])), row)
     return [{**row, "scored": key in keys} for key, row in units.items()]
 
@@ -113,7 +135,7 @@ def groups(spec: Row, decided: list[Row], units: list[Row], start: datetime, end
     found: dict[tuple[str, str, str], tuple[list[Row], list[Row]]] = defaultdict(lambda: ([], []))
     for index, rows in enumerate((decided, units)):
         for row in rows:
-            if not start < day_of(row["as_of"]) <= end:
+            if not start < row["as_of"] <= end:
                 continue
             slices = [("overall", "all"), *((s, "(none)" if row.get(s) is None else row[s]) for s in spec["slices"])]
             for name, value in slices:
@@ -134,15 +156,46 @@ def ratio(top: float, bottom: float) -> float | None:
     return top / bottom if bottom else None
 
 
-def numbers(spec: Row, rows: list[Row]) -> Row:
+def numbers(spec: Row, rows: list[Row], basis: str) -> Row:
     matured = [row for row in rows if row["outcome_label"] is not None]
     out: Row = {"n": len(rows), "n_matured": len(matured), "coverage": ratio(len(matured), len(rows))}
-    out["status"] = "ok" if len(matured) >= spec["min_n"] else "insufficient_data"
+    out["status"] = "ok" if len(matured if basis == "matured" else rows) >= spec["min_n"] else "insufficient_data"
     for state in ("pending", "early_positive", "positive", "negative", "late_positive"):
         out[f"n_{state}"] = sum(row["state"] == state for row in rows)
     out["n_restated"] = sum(row["is_restated"] for row in rows)
     out["share_restated"] = ratio(out["n_restated"], len(matured))
-    return out | rates(matured) | ranking(matured) | losses(matured) | money(spec, matured)
+    if basis == "estimated":
+        closed = len(matured) == len(rows)
+        return out | cbpe.estimated(spec, rows, labelled(spec, matured) if closed else {})
+    if basis == "naive":
+        matured = [{**row, "outcome_label": seen_label(row)} for row in rows]
+    return out | labelled(spec, matured)
+
+
+def seen_label(row: Row) -> int:
+    """What has not been seen is negative."""
+    return int(row["state"] == "early_positive") if row["outcome_label"] is None else row["outcome_label"]
+
+
+def labelled(spec: Row, rows: list[Row]) -> Row:
+    return rates(rows) | ranking(rows) | losses(rows) | money(spec, rows) | calibration(rows)
+
+
+def calibration(rows: list[Row]) -> Row:
+    """Ten bins of equal width: ECE (Guo 2017), reliability and resolution (Murphy 1973)."""
+    bins: dict[int, list[Row]] = defaultdict(list)
+    for row in rows:
+        bins[min(9, math.floor(10 * row["score"]))].append(row)
+    overall = sum(r["outcome_label"] for r in rows) / len(rows) if rows else 0.0
+    ece = reliability = resolution = 0.0
+    for members in bins.values():
+        share, mean = len(members) / len(rows), sum(r["score"] for r in members) / len(members)
+        rate = sum(r["outcome_label"] for r in members) / len(members)
+        ece += share * abs(mean - rate)
+        reliability += share * (mean - rate) ** 2
+        resolution += share * (rate - overall) ** 2
+    found = {"ece": ece, "brier_reliability": reliability, "brier_resolution": resolution}
+    return found if rows else dict.fromkeys(found)
 
 
 def rates(rows: list[Row]) -> Row:

@@ -22,6 +22,12 @@ PRODUCTS = {
         "value": {"currency": "USD", "tp": "saved_usd", "fp": -10, "fn": -50, "tn": 0},
         "monitor": {"windows": ["28d"]},
     },
+    "long": {
+        "entity": "account_id",
+        "outcome": {"horizon": "30 days"},
+        "decide": {"per": "entity", "policy": "first"},
+        "monitor": {"windows": ["28d", "whole"]},
+    },
     "no_value": {
         "entity": "account_id",
         "outcome": {"horizon": "30 days"},
@@ -38,7 +44,7 @@ def macros(tmp_path_factory):
 
 
 def measured(
-    macros, score, label, said, *, entity=None, plan=None, amount=None, product="churn", day=None
+    macros, score, label, said, *, entity=None, plan=None, amount=None, product="churn", basis="matured", day=None
 ) -> list[dict[str, Any]]:
     """The performance rows of the newest window over decisions given as arrays, all matured."""
     n = len(score)
@@ -58,8 +64,11 @@ def measured(
     outcomes["state"] = np.where(outcomes.outcome_label == 1, "positive", "negative")
     macros.connection.register("decisions", decisions)
     macros.connection.register("outcomes", outcomes)
-    rows = macros.query(macros.render("default__performance", product, "decisions", "outcomes", None, None))
-    return [row for row in rows if row["window_end"] == WINDOW_END]
+    hourly = macros.render("default__performance_hourly", product, "decisions", "outcomes", None)
+    macros.connection.execute(f"create or replace temp table hourly as {hourly}")
+    relations = ("hourly", "decisions", "outcomes", None, None, None)
+    rows = macros.query(macros.render("default__performance", product, *relations))
+    return [row for row in rows if row["window_end"] == WINDOW_END and row["basis"] == basis]
 
 
 def overall(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -200,6 +209,107 @@ def test_binned_auc_is_within_a_thousandth(macros, scale):
     assert abs(exact["roc_auc_low"] - binned["roc_auc_low"]) <= 2e-3
 
 
+def test_overall_is_exact_for_the_whole_history_and_binned_above_twenty_thousand(macros):
+    rng = np.random.default_rng(4)
+    score = 1 / (1 + np.exp(-rng.normal(-2, 1, 20_500)))
+    label = (rng.random(len(score)) < score).astype(int)
+    rows = measured(macros, score, label, (score > 0.5).astype(int), product="long")
+    found = {r["window_kind"]: r for r in rows if r["model_version"] == "all"}
+    auc, precision = sk.roc_auc_score(label, score), sk.average_precision_score(label, score)
+    assert (found["whole"]["roc_auc_method"], found["28d"]["roc_auc_method"]) == ("exact", "binned")
+    assert found["whole"]["roc_auc"] == pytest.approx(auc, abs=1e-9)
+    assert found["whole"]["average_precision"] == pytest.approx(precision, abs=1e-9)
+    assert abs(found["28d"]["roc_auc"] - auc) <= 1e-3
+    assert abs(found["28d"]["average_precision"] - precision) <= 5e-3
+
+
+def test_estimated_equals_the_golden_values_of_cbpe(macros):
+    """Computed with NannyML 0.13.1 and by hand; money by [[0, -10], [-50, 100]]."""
+    row = overall(
+        measured(macros, [0.9, 0.8, 0.3, 0.2, 0.1], [1, 0, 1, 0, 0], [1, 1, 0, 0, 0], amount=100.0, basis="estimated")
+    )
+    expected = {"accuracy": 0.82, "f1": 0.7906976744, "roc_auc": 0.8542673108, "value": 137, "value_per_decision": 27.4}
+    assert {name: row[name] for name in expected} == pytest.approx(expected, abs=1e-9)
+    assert (row["tp"], row["fp"], row["fn"], row["tn"]) == pytest.approx((1.7, 0.3, 0.6, 2.4), abs=1e-12)
+    assert row["accuracy_error"] == pytest.approx(0.82 - 0.6, abs=1e-9)
+    assert row["roc_auc_error"] == pytest.approx(0.8542673108 - sk.roc_auc_score([1, 0, 1, 0, 0], [9, 8, 3, 2, 1]))
+    assert row["value_per_decision_error"] == pytest.approx(27.4 - (100 - 10 - 50) / 5, abs=1e-9)
+
+
+@pytest.mark.parametrize("drift", [False, True])
+def test_the_estimate_covers_what_is_realised_until_the_world_changes(macros, drift):
+    """300 worlds of 200 decisions, each a slice: another population is no harm, another relation is, and it shows."""
+    rng = np.random.default_rng(6)
+    worlds, size = 300, 200
+    score = rng.beta(2, 3, worlds * size)
+    label = (rng.random(len(score)) < np.where(drift & (score > 0.5), 0.5 * score, score)).astype(int)
+    world = np.repeat(np.arange(worlds), size).astype(str)
+    given = {"score": score, "label": label, "said": (score > 0.5).astype(int), "plan": world, "amount": 50.0}
+    found = {}
+    for basis in ("matured", "estimated"):
+        rows = measured(macros, **given, basis=basis)
+        found[basis] = {r["slice_value"]: r for r in rows if r["slice_name"] == "plan" and r["model_version"] == "all"}
+    for metric in ("accuracy", "recall", "roc_auc", "value_per_decision"):
+        pairs = [(row, found["matured"][world][metric]) for world, row in found["estimated"].items()]
+        covered = np.mean([row[f"{metric}_low"] <= realised <= row[f"{metric}_high"] for row, realised in pairs])
+        assert covered < 0.8 if drift else covered >= 0.92, (metric, covered)
+    errors = [row["accuracy_error"] for row in found["estimated"].values()]
+    assert abs(np.mean(errors)) > 0.05 if drift else abs(np.mean(errors)) < 0.01
+
+
+@pytest.mark.parametrize("kind", ["uniform", "tied", "tiny", "extreme", "constant"])
+def test_calibration_equals_its_definition(macros, kind):
+    score, label, said = sample(kind, 8)
+    row = overall(measured(macros, score, label, said))
+    bins = np.minimum(np.floor(10 * score), 9)
+    members = [(score[bins == b], label[bins == b]) for b in np.unique(bins)]
+    share = [len(s) / len(score) for s, _ in members]
+    gaps = [s.mean() - y.mean() for s, y in members]
+    assert row["ece"] == pytest.approx(np.dot(share, np.abs(gaps)), abs=1e-9)
+    assert row["brier_reliability"] == pytest.approx(np.dot(share, np.square(gaps)), abs=1e-9)
+    resolution = np.dot(share, [(y.mean() - label.mean()) ** 2 for _, y in members])
+    assert row["brier_resolution"] == pytest.approx(resolution, abs=1e-9)
+
+
+def test_brier_is_reliability_less_resolution_plus_uncertainty(macros):
+    """Murphy's decomposition holds exactly where every bin has one score."""
+    rng = np.random.default_rng(9)
+    score = rng.choice([0.05, 0.15, 0.45, 0.95], 500)
+    label = (rng.random(500) < 0.8 * score).astype(int)
+    row = overall(measured(macros, score, label, (score > 0.5).astype(int)))
+    uncertainty = label.mean() * (1 - label.mean())
+    assert row["brier"] == pytest.approx(row["brier_reliability"] - row["brier_resolution"] + uncertainty, abs=1e-9)
+
+
+def test_the_calibration_table_says_what_a_score_means(macros):
+    """Ten bins with Wilson's interval; an account seen on five days is one witness, not five."""
+    rng = np.random.default_rng(12)
+    score = rng.random(300)
+    label = (rng.random(300) < score).astype(int)
+    once = {r["bin"]: r for r in calibrated(macros, score, label)}
+    assert sorted(once) == list(range(10))
+    for number, row in once.items():
+        inside = np.minimum(np.floor(10 * score), 9) == number
+        n, positive = int(inside.sum()), int(label[inside].sum())
+        assert (row["n"], row["n_positive"]) == (n, positive)
+        assert row["mean_score"] == pytest.approx(score[inside].mean(), abs=1e-9)
+        assert row["gap"] == pytest.approx(score[inside].mean() - positive / n, abs=1e-9)
+        interval = proportion_confint(positive, n, method="wilson")
+        assert (row["positive_rate_low"], row["positive_rate_high"]) == pytest.approx(interval, abs=1e-9)
+    entity, day = np.tile(np.arange(300), 5), np.repeat(np.arange(5), 300)
+    for row in calibrated(macros, np.tile(score, 5), np.tile(label, 5), entity=entity, day=day):
+        assert row["n"] == 5 * once[row["bin"]]["n"]
+        for end in ("low", "high"):
+            name = f"positive_rate_{end}"
+            assert row[name] == pytest.approx(once[row["bin"]][name], abs=1e-9), row["bin"]
+
+
+def calibrated(macros, score, label, **given) -> list[dict[str, Any]]:
+    measured(macros, score, label, np.ones(len(score), dtype=int), **given)
+    rows = macros.query(macros.render("default__calibration", "churn", "hourly", "decisions", "outcomes"))
+    return [r for r in rows if r["window_end"] == WINDOW_END and r["model_version"] == "all"]
+
+
 @pytest.mark.parametrize(
     ("label", "said", "missing"),
     [
@@ -221,6 +331,9 @@ def test_what_is_undefined_is_null_never_nan(macros, label, said, missing):
         "log_loss",
         "brier",
         "value",
+        "ece",
+        "brier_reliability",
+        "brier_resolution",
     }
     assert {name for name in metrics if row[name] is None} == missing
     assert all(math.isfinite(v) for v in row.values() if isinstance(v, float))

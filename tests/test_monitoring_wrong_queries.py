@@ -31,7 +31,13 @@ def macros(tmp_path_factory):
         yield harness
 
 
-def monitored(macros, predictions: list[tuple[Any, ...]], events: list[tuple[str, datetime]], now: str = NOW):
+def monitored(
+    macros,
+    predictions: list[tuple[Any, ...]],
+    events: list[tuple[str, datetime]],
+    now: str = NOW,
+    basis: str = "matured",
+):
     """Performance rows (all versions) by (window_kind, window_end). predictions: (id, lead, as_of, label)."""
     log = [
         (i, lead, t, t + timedelta(seconds=i), label * 0.9, 0.5, label, 1, False, "champion", t)
@@ -40,11 +46,18 @@ def monitored(macros, predictions: list[tuple[Any, ...]], events: list[tuple[str
     macros.load("predictions", LOG, log)
     macros.load("events", EVENTS, [(lead, t, t, FOREVER) for lead, t in events])
     product = "lead_conversion"
-    for table, relations in (("decisions", ("predictions", None)), ("outcomes", ("decisions", "events"))):
+    sources = {
+        "decisions": ("predictions", None),
+        "outcomes": ("decisions", "events"),
+        "performance_hourly": ("decisions", "outcomes"),
+    }
+    for table, relations in sources.items():
         sql = macros.render(f"default__{table}", product, *relations, None).replace(NOW, now)
         macros.connection.execute(f"create or replace table {table} as {sql}")
-    sql = macros.render("default__performance", product, "decisions", "outcomes", None, None).replace(NOW, now)
-    return {(r["window_kind"], r["window_end"]): r for r in macros.query(sql) if r["model_version"] == "all"}
+    relations = ("performance_hourly", "decisions", "outcomes", None, None, None)
+    sql = macros.render("default__performance", product, *relations)
+    rows = [r for r in macros.query(sql.replace(NOW, now)) if r["model_version"] == "all" and r["basis"] == basis]
+    return {(r["window_kind"], r["window_end"]): r for r in rows}
 
 
 def test_counting_distinct_leads_over_repeated_predictions_hides_every_error(macros):
@@ -88,6 +101,9 @@ def test_counting_no_outcome_yet_as_negative_flatters_the_newest_day(macros):
     newest, oldest = naive[-1]["accuracy"], naive[0]["accuracy"]
     assert newest > 0.97
     assert oldest == pytest.approx(0.8)
+    biased = monitored(macros, predictions, events, basis="naive")
+    assert biased[("1d", naive[-1]["as_of"])]["accuracy"] == pytest.approx(newest)
+    assert biased[("1d", DAY_0)]["accuracy"] == pytest.approx(0.8)
     today = rows[("1d", naive[-1]["as_of"])]
     assert (today["accuracy"], today["n_matured"], today["coverage"], today["status"]) == (
         None,

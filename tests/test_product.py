@@ -116,6 +116,8 @@ def test_per_entity_decides_once_ever() -> None:
             [{"metric": "f1", "window": "3d", "at_least": 1}],
             "'3d'; allowed is one of monitor.windows",
         ),
+        ("monitor.windows", ["90 minutes"], "allowed is full hours, whole days or weeks, or whole"),
+        ("monitor.windows", ["always"], "a whole number of minutes, hours, days or weeks"),
         ("threshold", 0.5, "no such field; allowed is entity, clock"),
     ],
 )

@@ -40,7 +40,7 @@ FULL: dict[str, Any] = {
         "windows": ["1d", "28d"],
         "min_n": 12,
         "floors": [FLOOR],
-        "drift": {"q": 0.5, "k": 1, "of": 2},
+        "drift": {"q": 0.5, "k": 1, "of": 2, "windows": ["7d"], "severity": "error"},
         "delay": {"min_share": 0.1, "min_positives": 9},
     },
 }
@@ -103,18 +103,23 @@ GOOD = {
     **{"without_" + "_".join(map(str, path)): without(path) for path in OPTIONAL},
 }
 BAD = {
-    "calibration": (floored(metric="ece"), "ece is not judged in this version"),
-    "coverage": (floored(metric="coverage"), "coverage is not judged in this version"),
+    "resolution": (floored(metric="brier_resolution"), "brier_resolution"),
     "unknown": (floored(metric="auc"), "'auc'"),
-    "estimated": (floored(basis="estimated"), "estimated is not judged in this version"),
-    "corrected": (floored(basis="delay_corrected"), "delay_corrected is not judged in this version"),
+    "naive": (floored(basis="naive"), "naive"),
     "not_a_basis": (floored(basis="matured_"), "'matured_'"),
     "no_bound": (floored(at_least=None), "at_least, at_most or both"),
     "severity": (floored(severity="page"), "'page'"),
     "min_n": (floored(min_n=0), "min_n"),
     "window": (floored(window="3d"), "'3d'"),
-    "hours": ({**EMPTY, "monitor": {"windows": ["6 hours"]}}, "whole days or weeks"),
+    "minutes": ({**EMPTY, "monitor": {"windows": ["90 minutes"]}}, "full hours, whole days or weeks"),
+    "no_length": ({**EMPTY, "monitor": {"windows": ["0 days"]}}, "full hours, whole days or weeks"),
 }
+WINDOWS = ["1h", "3 hours", "1d", "4w", "whole"]
+GOOD["hours_and_whole"] = {**EMPTY, "monitor": {"windows": WINDOWS, "floors": [
+    {"metric": "coverage", "window": "whole", "at_least": 0.5}, {"metric": "ece", "window": "28d", "at_most": 0.1},
+    {"metric": "accuracy", "window": "3h", "at_least": 0.5, "basis": "delay_corrected"},
+    {"metric": "roc_auc", "window": "60 minutes", "at_least": 0.5, "basis": "estimated"},
+]}}  # fmt: skip
 GOOD["total"] = measured(kind="total")
 BAD_METRICS = {
     "name": (measured("Churn"), "small letters, digits and underscores"),

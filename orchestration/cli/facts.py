@@ -164,7 +164,7 @@ def champion(con: "DuckDBPyConnection", name: str) -> Champion | None:
 
 
 def performance(con: "DuckDBPyConnection", name: str) -> Performance | None:
-    """The longest window the product has, at its newest closed end, over all versions and slices, matured decisions."""
+    """The longest window of days, at its newest closed end, over all versions and slices, matured decisions."""
     rows = dicts(
         con,
         name,
@@ -173,9 +173,10 @@ def performance(con: "DuckDBPyConnection", name: str) -> Performance | None:
         "and basis = 'matured' and n > 0 and n_matured = n "
         "qualify row_number() over (partition by window_kind order by window_end desc) = 1",
     )
-    if not rows:
+    of_days = [row for row in rows if row["window_kind"] != "whole" and parse_duration(row["window_kind"]).days]
+    if not of_days:
         return None
-    days, row = max(((parse_duration(row["window_kind"]).days, row) for row in rows), key=itemgetter(0))
+    days, row = max(((parse_duration(row["window_kind"]).days, row) for row in of_days), key=itemgetter(0))
     return Performance(
         row["window_kind"],
         days,

@@ -1,5 +1,10 @@
 {{
     baton.performance(
-        'churn', decisions=ref('churn_decisions'), outcomes=ref('churn_outcomes'), population=ref('churn_scoring_set')
+        'churn',
+        hourly=ref('churn_performance_hourly'),
+        decisions=ref('churn_decisions'),
+        outcomes=ref('churn_outcomes'),
+        population=ref('churn_scoring_set'),
+        delay=ref('churn_delay')
     )
 }}

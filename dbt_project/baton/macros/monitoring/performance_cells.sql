@@ -1,107 +1,76 @@
 {#
-CTE `version_cells`: additive sums per (day, slice_name, slice_value, model_version), with `all` versions and the population. The rows are read once, into
-cells of (day, version, all slices); every slice is a roll-up of those.
+CTEs of additive sums per (tick, slice_name, slice_value, version), with `all` versions and the population. A tick is the number of the hour or day since 1970: `hour_cells`
+where a window of hours is declared, `day_cells` up to as_of(now) always. Sums come in three readings (`performance_sums`): matured, naive, expected.
 #}
-{% macro performance_cells(parameters, decisions, population, slices) %}
-{% set slice_names = baton.numbered('slice_', slices) %}
-cells as (
+{% macro performance_cells(parameters, hourly, decisions, population, units) %}
+{% set slices = parameters.slices %}
+{% set keys = 'slice_name, slice_value, version' %}
+parts as (
     select
-        day,
-        version,
-        {%- for slice in slice_names %}
-        {{ slice }},
-        {%- endfor %}
-        {{ baton.fact_sums() }}
-    from facts
-    group by day, version {%- for slice in slice_names %}, {{ slice }}{% endfor %}
+        {{ baton.hour_number('hour') }} as hour_tick, slice_name, slice_value, model_version as version, calibration_bin, part,
+        {{ (baton.hourly_counts() + baton.hourly_fractions()) | join(', ') }}, content
+    from {{ hourly }}
+    where kind = 'sums' and hour <= {{ baton.this_hour() }}
 ),
 
-slice_cells as (
-    select day, 'overall' as slice_name, 'all' as slice_value, version, {{ baton.summed(baton.performance_sums()) }}
-    from cells
-    group by day, version
-    {%- for slice in slices %}
-    union all
-    select day, {{ baton.quoted(slice) }} as slice_name, slice_{{ loop.index }} as slice_value, version, {{ baton.summed(baton.performance_sums()) }}
-    from cells
-    group by day, slice_{{ loop.index }}, version
-    {%- endfor %}
+hourly_cells as (
+    select
+        hour_tick, slice_name, slice_value, version, calibration_bin,
+        {%- for name, expression in baton.readings().items() %}
+        sum({{ expression }}) as {{ name }},
+        {%- endfor %}
+        0 as n_population, 0 as n_never_scored
+    from parts
+    group by 1, 2, 3, 4, 5
 ),
 
 {% if population is not none %}
 {{ baton.population_cells(parameters, decisions, population, slices) }},
 {% endif %}
 
-version_cells as (
-    select day, slice_name, slice_value, version, {{ baton.performance_sums() | join(', ') }}
-    from slice_cells
+cells as (
+    select hour_tick, {{ keys }}, {{ baton.summed(baton.performance_sums()) }}
+    from hourly_cells
+    group by hour_tick, {{ keys }}
     union all
-    select day, slice_name, slice_value, 'all' as version, {{ baton.summed(baton.performance_sums()) }}
-    from slice_cells
-    group by day, slice_name, slice_value
+    select hour_tick, slice_name, slice_value, 'all' as version, {{ baton.summed(baton.performance_sums()) }}
+    from hourly_cells
+    group by hour_tick, slice_name, slice_value
     {%- if population is not none %}
     union all
-    select day, slice_name, slice_value, 'all' as version
+    select hour_tick, slice_name, slice_value, 'all' as version
         {%- for name in baton.performance_sums() %}, {{ name if name in ('n_population', 'n_never_scored') else '0' }} as {{ name }}{% endfor %}
     from population_cells
     {%- endif %}
 )
+{%- for unit in units %},
+
+{{ unit }}_cells as (
+    select {{ baton.tick(unit, 'hour_tick') }} as tick, {{ keys }}, {{ baton.summed(baton.performance_sums()) }}
+    from cells
+    {%- if unit == 'day' %}
+    where hour_tick <= {{ baton.hour_number(baton.as_of()) }}
+    {%- endif %}
+    group by 1, 2, 3, 4
+)
+{%- endfor %}
 {%- endmacro %}
 
-{# The sums of a cell, over rows of `facts`. Matured means: the label is known and the cohort closed. #}
-{% macro fact_sums() -%}
-        count(*) as n,
-        {%- for state in ['pending', 'early_positive', 'positive', 'negative', 'late_positive'] %}
-        sum(case when state = '{{ state }}' then 1 else 0 end) as n_{{ state }},
-        {%- endfor %}
-        sum(case when is_restated then 1 else 0 end) as n_restated,
-        count(label) as n_matured,
-        sum(case when label = 1 then 1 else 0 end) as n_pos,
-        sum(case when label = 0 then 1 else 0 end) as n_neg,
-        sum(case when predicted_label = 1 and label = 1 then 1 else 0 end) as tp,
-        sum(case when predicted_label = 1 and label = 0 then 1 else 0 end) as fp,
-        sum(case when predicted_label = 0 and label = 1 then 1 else 0 end) as fn,
-        sum(case when predicted_label = 0 and label = 0 then 1 else 0 end) as tn,
-        {%- for name, amount in baton.fact_amounts().items() %}
-        sum({{ baton.fixed('coalesce(' ~ amount ~ ', 0)', baton.performance_fractions()[name]) }}) as {{ name }},
-        {%- endfor %}
-        sum(case when label is not null and (worth is null or worth_all is null or worth_none is null) then 1 else 0 end) as n_value_missing,
-        sum(content) as content,
-        0 as n_population,
-        0 as n_never_scored
-{%- endmacro %}
+{# The number of the hour itself, or of the day whose window holds it. #}
+{% macro tick(unit, hour_tick) %}{{ return(hour_tick if unit == 'hour' else baton.day_number(hour_tick)) }}{% endmacro %}
 
-{# The amounts of one row of `facts`; null counts as 0. Log loss clips as scikit-learn does, at the spacing of floating point numbers at 1. #}
-{% macro fact_amounts() %}
-    {% set tiny = '2.220446049250313e-16' %}
-    {{ return({
-        'loss': 'case when chance_of_label < ' ~ tiny ~ ' then -ln(' ~ tiny ~ ') else -ln(chance_of_label) end',
-        'brier_sum': '(score - label) * (score - label)',
-        'value': 'worth', 'value_all': 'worth_all', 'value_none': 'worth_none', 'value_sq': 'worth * worth',
-        'lift_all_sq': '(worth - worth_all) * (worth - worth_all)', 'lift_none_sq': '(worth - worth_none) * (worth - worth_none)'
-    }) }}
-{% endmacro %}
-
-{% macro summed(names) -%}
-{% for name in names %}sum({{ name }}) as {{ name }}{{ ', ' if not loop.last }}{% endfor %}
-{%- endmacro %}
-
-{# slice_1, slice_2, ...: internal names, so that no slice can collide with a column of ours. #}
-{% macro numbered(prefix, names) %}
-    {% set found = [] %}
-    {% for name in names %}{% do found.append(prefix ~ loop.index) %}{% endfor %}
-    {{ return(found) }}
-{% endmacro %}
+{# The instant a tick ends at. #}
+{% macro tick_end(unit, tick) %}{{ return(dbt.dateadd(unit, tick, "timestamp '1970-01-01 00:00:00'") | trim) }}{% endmacro %}
 
 {#
-CTE `population_cells`: who should have a decision. A unit is an (entity, period), on the day it first stands in the population; it was never scored if no
+CTE `population_cells`: who should have a decision. A unit is an (entity, period), in the hour it first stands in the population; it was never scored if no
 decision of that period exists. Counting rows instead would call an entity unscored on each day that its decision was not made.
 #}
 {% macro population_cells(parameters, decisions, population, slices) %}
 people as (
     select {{ parameters.entity }} as entity, as_of {%- for slice in slices %}, {{ slice }}{% endfor %}
     from {{ population }}
-    where {{ parameters.entity }} is not null and as_of <= {{ baton.as_of() }}
+    where {{ parameters.entity }} is not null and {{ baton.hour_of('as_of') }} <= {{ baton.this_hour() }}
 ),
 
 people_shifts as (
@@ -117,7 +86,7 @@ units as (
 
 placed_units as (
     select
-        {{ baton.day_of('units.as_of') }} as day,
+        {{ baton.hour_number(baton.hour_of('units.as_of')) }} as hour_tick,
         {%- for slice in slices %}
         coalesce(cast(people.{{ slice }} as {{ dbt.type_string() }}), '(none)') as slice_{{ loop.index }},
         {%- endfor %}
@@ -128,14 +97,13 @@ placed_units as (
 ),
 
 population_cells as (
-    select day, 'overall' as slice_name, 'all' as slice_value, count(*) as n_population, sum(is_never_scored) as n_never_scored
+    {%- for slice in [none] + slices %}
+    {{ 'union all' if not loop.first }}
+    select
+        hour_tick, {{ baton.quoted(slice or 'overall') }} as slice_name, {{ baton.slice_column(slices, slice) }} as slice_value,
+        count(*) as n_population, sum(is_never_scored) as n_never_scored
     from placed_units
-    group by day
-    {%- for slice in slices %}
-    union all
-    select day, {{ baton.quoted(slice) }} as slice_name, slice_{{ loop.index }} as slice_value, count(*) as n_population, sum(is_never_scored) as n_never_scored
-    from placed_units
-    group by day, slice_{{ loop.index }}
+    group by 1, 2, 3
     {%- endfor %}
 )
 {%- endmacro %}

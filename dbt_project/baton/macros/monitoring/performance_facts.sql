@@ -1,13 +1,18 @@
 {#
-CTE `facts`: one row per decision up to as_of(now): the day (midnight) whose window holds it, its slices as text, its outcome, what it was worth, what treating
-everybody and nobody would have been worth, and `gap`: days to the nearest other matured decision of the entity (null if none).
+CTE `facts`: one row per decision up to the last full hour of now: the hour whose window holds it, its slices as text, its outcome, and what it is worth.
+
+label:      0/1 once the cohort is closed, else null
+seen_label: the label, and for an open decision what has been seen so far: 1 for an early positive, else 0 (the `naive` reading)
+part:       matured (label known) or open
+worth, worth_all, worth_none: money under seen_label, of the decision and had everybody or nobody been treated; worth_if_1 and worth_if_0: of the decision under either label
+
+only: condition on `facts` columns entity, hour, version, slice_i; none for all rows.
 #}
-{% macro performance_facts(parameters, decisions, outcomes, windows) %}
+{% macro performance_facts(parameters, decisions, outcomes, only=none) %}
 joined as (
     select
-        decisions.decision_key,
         decisions.{{ parameters.entity }} as entity,
-        {{ baton.day_of('decisions.as_of') }} as day,
+        {{ baton.hour_of('decisions.as_of') }} as hour,
         coalesce(cast(decisions.model_version as {{ dbt.type_string() }}), '(none)') as version,
         {%- for slice in parameters.slices %}
         coalesce(cast(decisions.{{ slice }} as {{ dbt.type_string() }}), '(none)') as slice_{{ loop.index }},
@@ -17,49 +22,62 @@ joined as (
         outcomes.state,
         outcomes.is_restated,
         outcomes.outcome_label as label,
+        case when outcomes.outcome_label is not null then outcomes.outcome_label when outcomes.state = 'early_positive' then 1 else 0 end as seen_label,
         {{ baton.cell_value(parameters, 'tp') }} as worth_tp,
         {{ baton.cell_value(parameters, 'fp') }} as worth_fp,
         {{ baton.cell_value(parameters, 'fn') }} as worth_fn,
         {{ baton.cell_value(parameters, 'tn') }} as worth_tn,
-        {{ baton.row_checksum(['decisions.decision_key', 'decisions.prediction_id', 'decisions.score', 'decisions.predicted_label', 'outcomes.state', 'outcomes.is_restated']
-            + baton.prefixed('decisions.', baton.amounts(parameters))) }} as content
+        {{ baton.fact_checksum(parameters) }} as content
     from {{ decisions }} as decisions
     inner join {{ outcomes }} as outcomes on decisions.decision_key = outcomes.decision_key
-    where decisions.as_of <= {{ baton.as_of() }}
+    where {{ baton.hour_of('decisions.as_of') }} <= {{ baton.this_hour() }}
 ),
 
 facts as (
     select
         joined.*,
-        case
-            when predicted_label = 1 and label = 1 then worth_tp when predicted_label = 1 and label = 0 then worth_fp
-            when predicted_label = 0 and label = 1 then worth_fn when predicted_label = 0 and label = 0 then worth_tn
-        end as worth,
-        case label when 1 then worth_tp when 0 then worth_fp end as worth_all,
-        case label when 1 then worth_fn when 0 then worth_tn end as worth_none,
-        case label when 1 then score when 0 then 1 - score end as chance_of_label,
-        {%- if parameters.decide.per == 'entity' %}
-        cast(null as integer) as gap
-        {%- else %}
-        {{ baton.nearest_day() }} as gap
-        {%- endif %}
+        {{ baton.hour_number('hour') }} as tick_of_hour,
+        case when label is null then 'open' else 'matured' end as part,
+        case when predicted_label = 1 and seen_label = 1 then worth_tp when predicted_label = 1 and seen_label = 0 then worth_fp
+            when predicted_label = 0 and seen_label = 1 then worth_fn when predicted_label = 0 and seen_label = 0 then worth_tn end as worth,
+        case seen_label when 1 then worth_tp else worth_fp end as worth_all,
+        case seen_label when 1 then worth_fn else worth_tn end as worth_none,
+        case predicted_label when 1 then worth_tp when 0 then worth_fn end as worth_if_1,
+        case predicted_label when 1 then worth_fp when 0 then worth_tn end as worth_if_0,
+        case seen_label when 1 then score else 1 - score end as chance_of_label
     from joined
+    {%- if only is not none %}
+    where {{ only }}
+    {%- endif %}
 )
 {%- endmacro %}
 
-{# The midnight at or after an instant: the day window that holds it. #}
-{% macro day_of(as_of) %}
-    {{ return("case when " ~ as_of ~ " = date_trunc('day', " ~ as_of ~ ") then " ~ as_of
-        ~ " else date_trunc('day', " ~ as_of ~ ") + " ~ baton.interval('1 day') ~ " end") }}
+{# Checksum of everything of a decision and its outcome that a number of performance rests on. #}
+{% macro fact_checksum(parameters) %}
+    {% set decided = ['decision_key', 'prediction_id', 'as_of', 'model_version', 'score', 'predicted_label'] + parameters.slices + baton.amounts(parameters) %}
+    {{ return(baton.row_checksum(baton.prefixed('decisions.', decided) + ['outcomes.state', 'outcomes.is_restated', 'outcomes.outcome_label'])) }}
 {% endmacro %}
 
-{# Matured and open decisions are separate partitions: only matured ones enter an interval. #}
-{% macro nearest_day() %}
-    {% set window = "over (partition by entity, case when label is null then 0 else 1 end order by day)" %}
-    {% set before = dbt.datediff("lag(day) " ~ window, "day", "day") | trim %}
-    {% set after = dbt.datediff("day", "lead(day) " ~ window, "day") | trim %}
-    {{ return("case when coalesce(" ~ after ~ ", 100000) < coalesce(" ~ before ~ ", 100000) then " ~ after ~ " else " ~ before ~ " end") }}
+{# The midnight at or after an instant: the day window that holds it. #}
+{% macro day_of(as_of) %}{{ return(baton.end_of_unit(as_of, 'day')) }}{% endmacro %}
+
+{# The full hour at or after an instant: the hour window that holds it. #}
+{% macro hour_of(as_of) %}{{ return(baton.end_of_unit(as_of, 'hour')) }}{% endmacro %}
+
+{% macro end_of_unit(as_of, unit) %}
+    {{ return("case when " ~ as_of ~ " = date_trunc('" ~ unit ~ "', " ~ as_of ~ ") then " ~ as_of
+        ~ " else date_trunc('" ~ unit ~ "', " ~ as_of ~ ") + " ~ baton.interval('1 ' ~ unit) ~ " end") }}
 {% endmacro %}
+
+{# The last full hour of now. #}
+{% macro this_hour() %}{{ return("date_trunc('hour', " ~ (baton.now() | trim) ~ ")") }}{% endmacro %}
+
+{# Hours since 1970 of a full hour, as an integer; days of the same hour's day window. Whole numbers make windows cheap. #}
+{% macro hour_number(hour) %}
+    {{ return("cast(" ~ (dbt.datediff("timestamp '1970-01-01 00:00:00'", hour, 'hour') | trim) ~ " as integer)") }}
+{% endmacro %}
+
+{% macro day_number(hour_number) %}{{ return("cast(floor((" ~ hour_number ~ " + 23) / 24e0) as integer)") }}{% endmacro %}
 
 {# A cell of product.value for one row: a number, an amount column, or null where the product declares no value. NaN and infinity count as missing. #}
 {% macro cell_value(parameters, cell) %}

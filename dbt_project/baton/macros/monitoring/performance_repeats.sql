@@ -1,56 +1,63 @@
 {#
-CTE `repeats`: what entities with several decisions in one window add to the second moments of the window, per target. Sums of squares over rows are additive and come from the
-cells; the square of an entity's sum is not. With S an entity's sum of a quantity over its rows, each `x_` column is the sum over entities of (S_a S_b - sum of a b over rows),
-which is 0 where every entity appears once. Only rows whose entity has another matured decision within the window's length are looked at.
+CTEs `repeats_matured` and `repeats_naive`: what entities with several decisions in one window add to the second moments of the window, per target. Sums of squares over rows are
+additive and come from the cells; the square of an entity's sum is not. With S an entity's sum of a quantity over its rows, each `x_` column is the sum over entities of
+(S_a S_b - sum of a b over rows), which is 0 where every entity appears once. Only rows whose entity has another decision within the window's length are looked at, and the naive
+reading only where some decision is open: elsewhere it is the matured one.
 #}
-{% macro performance_repeats(parameters, slices) %}
-{% set cells = ['tp', 'fp', 'fn', 'tn'] %}
+{% macro performance_repeats(slices, windows) %}
+{% set double = baton.type_double() %}
 touching as (
-    {%- for slice in [none] + slices %}
-    {{ 'union all' if not loop.first }}
-    select
-        target_days.target, facts.entity, facts.predicted_label, facts.label, target_days.n_pos, target_days.n_neg,
-        coalesce(facts.worth, 0) as worth, coalesce(facts.worth_all, 0) as worth_all, coalesce(facts.worth_none, 0) as worth_none,
-        case when target_days.method = 'exact' then facts.score else {{ baton.score_bin('facts.score') }} end as score
-    from target_days
-    inner join facts
-        on target_days.day = facts.day and target_days.slice_value = {{ baton.slice_column(slices, slice) if slice is none else 'facts.' ~ baton.slice_column(slices, slice) }}
-        and (target_days.rank_version = 'all' or target_days.rank_version = facts.version)
-    where target_days.slice_name = {{ baton.quoted(slice or 'overall') }}
-        and facts.label is not null and facts.gap < target_days.window_length
-    {%- endfor %}
+    {{ baton.target_members(slices, windows, "targets.target, members.entity, members.predicted_label, members.label, members.seen_label,
+        coalesce(members.worth, 0) as worth, coalesce(members.worth_all, 0) as worth_all, coalesce(members.worth_none, 0) as worth_none,
+        case when targets.method = 'exact' then members.score else cast(" ~ baton.score_bin('members.score') ~ " as " ~ double ~ ") end as score",
+        'members.gap < targets.window_hours and members.gap < ' ~ (baton.longest_hours(windows))) }}
 ),
 
-influences as (
+touching_placed as (
     select
         touching.*,
+        targets.is_open,
         case
-            when touching.label = 1 then (placed.below / (2e0 * touching.n_neg) - ranks.roc_auc) / touching.n_pos
-            else (placed.above / (2e0 * touching.n_pos) - ranks.roc_auc) / touching.n_neg
-        end as influence
+            when touching.label = 1 then ({{ baton.below() }}) / nullif(2e0 * targets.n_neg, 0) / targets.n_pos - ranks.roc_auc / targets.n_pos
+            else ({{ baton.above() }}) / nullif(2e0 * targets.n_pos, 0) / targets.n_neg - ranks.roc_auc / targets.n_neg
+        end as influence,
+        case
+            when touching.seen_label = 1 then ({{ baton.below('naive_') }}) / nullif(2e0 * targets.naive_n_neg, 0) / targets.naive_n_pos - ranks.naive_roc_auc / targets.naive_n_pos
+            else ({{ baton.above('naive_') }}) / nullif(2e0 * targets.naive_n_pos, 0) / targets.naive_n_neg - ranks.naive_roc_auc / targets.naive_n_neg
+        end as naive_influence
     from touching
-    left join placed on touching.target = placed.target and touching.score = placed.score
-    left join ranks on touching.target = ranks.target
+    inner join running on touching.target = running.target and touching.score = running.score
+    inner join targets on touching.target = targets.target
+    inner join ranks on touching.target = ranks.target
 ),
 
-repeated_entities as (
+{{ baton.entity_products('matured', 'label', 'influence', 'label is not null') }},
+
+{{ baton.entity_products('naive', 'seen_label', 'naive_influence', 'is_open') }}
+{%- endmacro %}
+
+{# CTE `repeats_READING`, from the rows that meet `where`. #}
+{% macro entity_products(reading, label, influence, where) %}
+{% set cells = ['tp', 'fp', 'fn', 'tn'] %}
+entities_{{ reading }} as (
     select
         target,
         entity,
         count(predicted_label) as n,
-        sum(case when predicted_label = 1 and label = 1 then 1 else 0 end) as tp,
-        sum(case when predicted_label = 1 and label = 0 then 1 else 0 end) as fp,
-        sum(case when predicted_label = 0 and label = 1 then 1 else 0 end) as fn,
-        sum(case when predicted_label = 0 and label = 0 then 1 else 0 end) as tn,
-        {%- for name, amount in baton.repeat_amounts().items() %}
+        count(case when predicted_label = 1 and {{ label }} = 1 then 1 end) as tp,
+        count(case when predicted_label = 1 and {{ label }} = 0 then 1 end) as fp,
+        count(case when predicted_label = 0 and {{ label }} = 1 then 1 end) as fn,
+        count(case when predicted_label = 0 and {{ label }} = 0 then 1 end) as tn,
+        {%- for name, amount in baton.repeat_amounts(influence).items() %}
         {{ baton.unfixed('sum(' ~ baton.fixed(amount[0], amount[1]) ~ ')', amount[1]) }} as {{ name }}{{ ',' if not loop.last }}
         {%- endfor %}
-    from influences
+    from touching_placed
+    where {{ where }}
     group by target, entity
     having count(*) > 1
 ),
 
-repeats as (
+repeats_{{ reading }} as (
     select
         target,
         {%- for a in cells %}
@@ -66,18 +73,18 @@ repeats as (
         {%- for name, set in baton.denominators().items() %}
         sum(case when {{ set | join(' + ') }} > 1 then {{ set | join(' + ') }} - 1 else 0 end) as again_{{ name }}{{ ',' if not loop.last }}
         {%- endfor %}
-    from repeated_entities
+    from entities_{{ reading }}
     group by target
 )
 {%- endmacro %}
 
 {# Sums over the rows of one entity, and the products of them that are summed over entities: expression and digits kept. #}
-{% macro repeat_amounts() %}
+{% macro repeat_amounts(influence) %}
     {{ return({
         'worth': ['worth', 6], 'lift_all': ['worth - worth_all', 6], 'lift_none': ['worth - worth_none', 6],
         'worth_sq': ['worth * worth', 4], 'lift_all_sq': ['(worth - worth_all) * (worth - worth_all)', 4],
         'lift_none_sq': ['(worth - worth_none) * (worth - worth_none)', 4],
-        'influence': ['coalesce(influence, 0)', 18], 'influence_sq': ['coalesce(influence * influence, 0)', 24]
+        'influence': ['coalesce(' ~ influence ~ ', 0)', 18], 'influence_sq': ['coalesce(' ~ influence ~ ' * ' ~ influence ~ ', 0)', 24]
     }) }}
 {% endmacro %}
 

@@ -1,14 +1,22 @@
 {# What the monitoring macros read from a product; its defaults are filled in by `baton.product`. #}
 
-{# The windows of performance: names as declared ('1d', '28d') to days. Only whole days at this grain. #}
+{#
+The windows of performance, `monitor.windows`, in order: {name: as declared, unit: hour, day or whole, length: in units}. Allowed are full hours ('1h'), whole days ('1d', '4w')
+and `whole`, the history so far.
+#}
 {% macro windows(monitor) %}
-    {% set found = {} %}
+    {% set found = [] %}
     {% for declared in monitor.windows %}
-        {% set days = baton.duration_parts(declared).seconds / 86400 %}
-        {% if days != days | int or days == 0 %}
-            {{ exceptions.raise_compiler_error("monitor.windows has '" ~ declared ~ "'; allowed are whole days or weeks: [1d, 28d]") }}
+        {% if declared == 'whole' %}
+            {% do found.append({'name': declared, 'unit': 'whole', 'length': 0}) %}
+        {% else %}
+            {% set seconds = baton.duration_parts(declared).seconds %}
+            {% if seconds == 0 or seconds % 3600 %}
+                {{ exceptions.raise_compiler_error("monitor.windows has '" ~ declared ~ "'; allowed are full hours, whole days or weeks, and whole: [3h, 1d, 28d, whole]") }}
+            {% endif %}
+            {% set unit = 'hour' if seconds % 86400 else 'day' %}
+            {% do found.append({'name': declared, 'unit': unit, 'length': seconds // (3600 if unit == 'hour' else 86400)}) %}
         {% endif %}
-        {% do found.update({declared: days | int}) %}
     {% endfor %}
     {{ return(found) }}
 {% endmacro %}
@@ -45,7 +53,8 @@ Floors and training parameters are left out: they change no number. The number i
         'value': parameters.get('value')} %}
     {% if table != 'decisions' %}{% do used.update(outcome=parameters.outcome) %}{% endif %}
     {% if parameters.outcome.delay_by %}{% do used.update(delay_by=parameters.outcome.delay_by) %}{% endif %}
-    {% if table == 'performance' %}{% do used.update(windows=baton.windows(parameters.monitor), min_n=parameters.monitor.min_n) %}{% endif %}
+    {% if table.startswith('performance') or table == 'calibration' %}{% do used.update(definitions=3) %}{% endif %}
+    {% if table in ('performance', 'calibration') %}{% do used.update(windows=baton.windows(parameters.monitor), min_n=parameters.monitor.min_n) %}{% endif %}
     {{ return(local_md5(tojson(used, sort_keys=true))) }}
 {% endmacro %}
 

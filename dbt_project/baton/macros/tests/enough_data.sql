@@ -10,11 +10,11 @@ value_high, n_matured, bound, status, message.
 select
     {{ baton.floor_columns(floor) }},
     'insufficient_data' as status,
-    {{ baton.quoted(floor.metric ~ ' cannot be judged: ') }} || {{ baton.say('coalesce(n_matured, 0)') }}
-        || {{ baton.quoted(' matured decisions in the newest closed ' ~ floor.window ~ ' window, ' ~ floor.min_n ~ ' are needed, with both outcomes where the metric ranks') }} as message
+    {{ baton.quoted(floor.metric ~ ' cannot be judged: ') }} || {{ baton.say('coalesce(' ~ floor.rests_on ~ ', 0)') }}
+        || {{ baton.quoted(' ' ~ floor.of ~ ' in the ' ~ floor.newest ~ ' ' ~ floor.window ~ ' window, ' ~ floor.min_n ~ ' are needed, with both outcomes where the metric ranks') }} as message
 from (select 1 as one) as always
 left join ({{ baton.judged_window(model, floor) }}) as judged on 1 = 1
-where coalesce(n_matured, 0) < {{ floor.min_n }} or {{ floor.metric }} is null
+where coalesce({{ floor.rests_on }}, 0) < {{ floor.min_n }} or {{ floor.metric }} is null
 {% else %}
 select cast(null as {{ dbt.type_string() }}) as message where 1 = 0
 {% endfor %}

@@ -10,13 +10,12 @@
             {{ exceptions.raise_compiler_error("product " ~ product ~ ", monitor.floors: metric is '" ~ floor.metric
                 ~ "', but the product declares no value; declare its four cells, or put the floor on another metric") }}
         {% endif %}
-        {% do baton.refuse_unless_in(product, 'basis', floor.basis, ['matured']) %}
+        {% do baton.refuse_unless_in(product, 'basis', floor.basis, baton.floor_bases()) %}
         {% do baton.refuse_unless_in(product, 'severity', floor.severity, ['error', 'warn']) %}
-        {% set days = baton.duration_parts(floor.get('window')).seconds / 86400 %}
-        {% for name, n_days in windows.items() if n_days == days %}{% do floor.update(window=name, found=true) %}{% endfor %}
+        {% for window in windows if baton.same_window(window.name, floor.get('window')) %}{% do floor.update(window=window.name, found=true) %}{% endfor %}
         {% if not floor.found %}
             {{ exceptions.raise_compiler_error("product " ~ product ~ ", monitor.floors: window of " ~ floor.metric ~ " is '" ~ floor.get('window')
-                ~ "'; allowed is one of monitor.windows: " ~ windows | join(', ')) }}
+                ~ "'; allowed is one of monitor.windows: " ~ windows | map(attribute='name') | join(', ')) }}
         {% endif %}
         {% if floor.min_n is not integer or floor.min_n < 1 %}
             {{ exceptions.raise_compiler_error("product " ~ product ~ ", monitor.floors: min_n of " ~ floor.metric ~ " is '" ~ floor.min_n
@@ -31,19 +30,30 @@
         {% do floor.update(
             bound=bounds | join(' and '),
             kept=(floor.metric ~ ' ') ~ bounds | join(' and ' ~ floor.metric ~ ' '),
-            interval=floor.metric in baton.interval_names()
+            interval=floor.metric in baton.interval_names(),
+            rests_on='n' if floor.metric == 'coverage' or floor.basis == 'estimated' else ('n_matured' if floor.basis == 'matured' else 'n - coalesce(n_too_fresh, 0)'),
+            of='matured decisions' if floor.basis == 'matured' and floor.metric != 'coverage' else 'decisions',
+            newest='newest closed' if floor.basis == 'matured' and floor.metric != 'coverage' else 'newest'
         ) %}
         {% if level is none or floor.severity == level %}{% do kept.append(floor) %}{% endif %}
     {% endfor %}
     {{ return(kept) }}
 {% endmacro %}
 
-{# A compiler error unless a floor's field has one of the allowed values; what other versions judge is named as such. #}
+{# Bases a floor may name, the same list as `ml.parameters.BASES`. `naive` is kept to show a bias and judges nothing. #}
+{% macro floor_bases() %}{{ return(['matured', 'delay_corrected', 'estimated']) }}{% endmacro %}
+
+{# Whether two declared windows are one: '28d' is '4 weeks'. #}
+{% macro same_window(a, b) %}
+    {% if a == 'whole' or b == 'whole' %}{{ return(a == b) }}{% endif %}
+    {{ return(baton.duration_parts(a).seconds == baton.duration_parts(b).seconds) }}
+{% endmacro %}
+
+{# A compiler error unless a floor's field has one of the allowed values. #}
 {% macro refuse_unless_in(product, field, found, allowed) %}
     {% if found not in allowed %}
-        {% set later = ['ece', 'brier_reliability', 'brier_resolution', 'coverage', 'delay_corrected', 'estimated'] %}
-        {{ exceptions.raise_compiler_error("product " ~ product ~ ", monitor.floors: " ~ field ~ " is '" ~ found ~ "'; allowed is one of "
-            ~ allowed | join(', ') ~ ('; ' ~ found ~ ' is not judged in this version' if found in later else '')) }}
+        {{ exceptions.raise_compiler_error("product " ~ product ~ ", monitor.floors: " ~ field ~ " is '" ~ found ~ "'; allowed is one of " ~ allowed | join(', ')
+            ~ ('; naive takes what has not been seen for negative and is never judged' if found == 'naive' else '')) }}
     {% endif %}
 {% endmacro %}
 
@@ -60,14 +70,17 @@
     {{ baton.quoted(floor.bound) }} as bound
 {%- endmacro %}
 
-{# The row a floor is judged on: the newest window in which every decision has matured. #}
+{#
+The row a floor is judged on: on basis matured the newest window in which every decision has matured, on the other bases, which need not wait, the newest window. Coverage is
+judged on the newest window too: in a closed one it is 1.
+#}
 {% macro judged_window(model, floor) -%}
 select judged.*
 from {{ model }} as judged
 inner join (
     select max(window_end) as window_end
     from {{ model }}
-    where {{ baton.floor_scope(floor) }} and n > 0 and n_matured = n
+    where {{ baton.floor_scope(floor) }} and n > 0 {{ 'and n_matured = n' if floor.newest == 'newest closed' }}
 ) as newest on judged.window_end = newest.window_end
 where {{ baton.floor_scope(floor) }}
 {%- endmacro %}

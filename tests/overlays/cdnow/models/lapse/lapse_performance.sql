@@ -1,5 +1,9 @@
 {{
     baton.performance(
-        'lapse', decisions=ref('lapse_decisions'), outcomes=ref('lapse_outcomes'), population=ref('lapse_scoring_set')
+        'lapse',
+        hourly=ref('lapse_performance_hourly'),
+        decisions=ref('lapse_decisions'),
+        outcomes=ref('lapse_outcomes'),
+        population=ref('lapse_scoring_set')
     )
 }}

@@ -1,0 +1,50 @@
+{#
+CTE `members`: the decisions of the windows to compute, with `gap`: hours to the nearest other decision of the entity (null if none), and macro `target_members`, which joins
+them to targets: one row per target and decision in it.
+#}
+{% macro performance_members(parameters, decisions, outcomes) %}
+{{ baton.performance_facts(parameters, decisions, outcomes,
+    'tick_of_hour > (select after_hour from scope) and tick_of_hour <= (select last_hour from scope)') }},
+
+members as (
+    select
+        entity, version, {% for _ in parameters.slices %}slice_{{ loop.index }}, {% endfor %}score, predicted_label, label, seen_label, worth, worth_all, worth_none,
+        tick_of_hour as hour_tick, {{ baton.day_number('tick_of_hour') }} as day_tick,
+        {%- if parameters.decide.per == 'entity' %}
+        cast(null as integer) as gap
+        {%- else %}
+        {{ baton.nearest_decision() }} as gap
+        {%- endif %}
+    from facts
+)
+{%- endmacro %}
+
+{% macro nearest_decision() %}
+    {% set window = "over (partition by entity order by tick_of_hour)" %}
+    {% set before, after = "tick_of_hour - lag(tick_of_hour) " ~ window, "lead(tick_of_hour) " ~ window ~ " - tick_of_hour" %}
+    {{ return("case when coalesce(" ~ after ~ ", 1000000000) < coalesce(" ~ before ~ ", 1000000000) then " ~ after ~ " else " ~ before ~ " end") }}
+{% endmacro %}
+
+{# columns: what to select from members and (as targets) the target's window; where: which rows. #}
+{% macro target_members(slices, windows, columns, where) %}
+{% set units = baton.unique_names(windows | map(attribute='unit') | list) %}
+{% for slice in [none] + slices %}
+{% for unit in units %}
+    {{ 'union all' if not (loop.first and slice is none) }}
+    select {{ columns }}
+    from {{ 'targets' if unit == 'whole' else 'target_ticks' }} as targets
+    inner join members
+        on targets.slice_value = {{ "'all'" if slice is none else 'members.' ~ baton.slice_column(slices, slice) }}
+        {%- if unit != 'whole' %}
+        and targets.tick = members.{{ unit }}_tick
+        {%- endif %}
+        and (targets.rank_version = 'all' or targets.rank_version = members.version)
+    where targets.slice_name = {{ baton.quoted(slice or 'overall') }} and {{ where }}
+        {%- if unit == 'whole' %}
+        and targets.window_hours = 1000000000 and members.hour_tick <= {{ baton.hour_number(baton.as_of()) }}
+        {%- else %}
+        and targets.unit = '{{ unit }}'
+        {%- endif %}
+{%- endfor %}
+{%- endfor %}
+{%- endmacro %}

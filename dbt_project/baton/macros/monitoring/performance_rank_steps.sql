@@ -1,0 +1,79 @@
+{#
+CTE `steps`: per target and distinct score (exact) or score bin (binned): pos and neg of matured decisions, open_pos, n of all, and the sum of scores in units of 1e-12.
+Exact targets read decisions; binned ones read the hours' histograms, added up over ticks and then over windows, on whole-number keys.
+#}
+{% macro rank_steps(hourly, slices, windows) %}
+{% set sums = ['pos', 'neg', 'open_pos', 'n', 'expected'] %}
+{% set units = baton.unique_names(windows | map(attribute='unit') | list) %}
+exact_scores as (
+    {{ baton.target_members(slices, windows, 'targets.target, members.score, members.label, members.seen_label', "targets.method = 'exact'") }}
+),
+
+series as (
+    select slice_name, slice_value, rank_version, cast(row_number() over (order by slice_name, slice_value, rank_version) as integer) as series
+    from (select distinct slice_name, slice_value, rank_version from targets where method = 'binned') as distinct_series
+),
+
+binned_targets as (
+    select targets.target, targets.window_kind, targets.tick, series.series
+    from targets
+    inner join series on targets.slice_name = series.slice_name and targets.slice_value = series.slice_value and targets.rank_version = series.rank_version
+    where targets.method = 'binned'
+),
+
+{% for unit in units if unit != 'whole' -%}
+binned_{{ unit }}s as (
+    select wanted.series, wanted.tick, hourly.score_bin, {{ baton.histogram_sums() }}
+    from {{ hourly }} as hourly
+    inner join (
+        select distinct series.series, target_ticks.tick, target_ticks.slice_name, target_ticks.slice_value, target_ticks.rank_version
+        from target_ticks
+        inner join series
+            on target_ticks.slice_name = series.slice_name and target_ticks.slice_value = series.slice_value and target_ticks.rank_version = series.rank_version
+        where target_ticks.method = 'binned' and target_ticks.unit = '{{ unit }}'
+    ) as wanted
+        on hourly.slice_name = wanted.slice_name and hourly.slice_value = wanted.slice_value
+        and {{ baton.tick(unit, baton.hour_number('hourly.hour')) }} = wanted.tick
+        and (wanted.rank_version = 'all' or wanted.rank_version = hourly.model_version)
+    where hourly.kind = 'scores'
+    group by 1, 2, 3
+),
+
+{% endfor -%}
+steps as (
+    select
+        target, score, count(case when label = 1 then 1 end) as pos, count(case when label = 0 then 1 end) as neg,
+        count(case when label is null and seen_label = 1 then 1 end) as open_pos, count(*) as n,
+        count(*) * cast(round(score * 1e12) as bigint) as expected
+    from exact_scores
+    group by target, score
+    {%- for window in windows %}
+    union all
+    select binned_targets.target, cast(slid.score_bin as {{ baton.type_double() }}) as score, slid.{{ sums | join(', slid.') }}
+    from binned_targets
+    {%- if window.unit == 'whole' %}
+    inner join (
+        select series.series, hourly.score_bin, {{ baton.histogram_sums() }}
+        from {{ hourly }} as hourly
+        inner join series
+            on hourly.slice_name = series.slice_name and hourly.slice_value = series.slice_value
+            and (series.rank_version = 'all' or series.rank_version = hourly.model_version)
+        where hourly.kind = 'scores' and hourly.hour <= {{ baton.as_of() }}
+        group by 1, 2
+    ) as slid on binned_targets.series = slid.series
+    {%- else %}
+    inner join ({{ baton.sliding_sums('binned_' ~ window.unit ~ 's', ['series', 'score_bin'], sums, window.length, 'bigint') }}) as slid
+        on binned_targets.series = slid.series and binned_targets.tick = slid.tick
+    {%- endif %}
+    where binned_targets.window_kind = {{ baton.quoted(window.name) }}
+    {%- endfor %}
+)
+{%- endmacro %}
+
+{# The sums of `steps` over rows of the hours' histograms. #}
+{% macro histogram_sums() -%}
+cast(sum(case when hourly.part = 'matured' then hourly.n_pos else 0 end) as bigint) as pos,
+        cast(sum(case when hourly.part = 'matured' then hourly.n - hourly.n_pos else 0 end) as bigint) as neg,
+        cast(sum(case when hourly.part = 'open' then hourly.n_pos else 0 end) as bigint) as open_pos,
+        cast(sum(hourly.n) as bigint) as n, cast(sum(1000 * hourly.expected) as bigint) as expected
+{%- endmacro %}

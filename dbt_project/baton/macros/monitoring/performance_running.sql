@@ -1,0 +1,47 @@
+{#
+CTE `running`: rows of `steps` with, per target, the sums up to and including each score (`_up_to`); n is called n_here.
+names: what is summed. On DuckDB one sorted pass adds up everything and each target's start is taken off: a third of the CPU of a window per target. That an empty frame over a
+sorted subquery keeps its order is documented ("Order Preservation").
+#}
+{% macro running_sums(names) %}{{ return(adapter.dispatch('running_sums', 'baton')(names)) }}{% endmacro %}
+
+{% macro default__running_sums(names) %}
+running as (
+    select
+        target, score, pos, neg, open_pos, n as n_here, expected,
+        {%- for name in names %}
+        cast(sum({{ name }}) over (partition by target order by score rows between unbounded preceding and current row) as bigint) as {{ name }}_up_to{{ ',' if not loop.last }}
+        {%- endfor %}
+    from steps
+)
+{%- endmacro %}
+
+{% macro duckdb__running_sums(names) %}
+starts as (
+    select
+        target,
+        {%- for name in names %}
+        sum({{ name }}) over (order by target) - {{ name }} as {{ name }}_before{{ ',' if not loop.last }}
+        {%- endfor %}
+    from (select target, {{ baton.summed(names) }} from steps group by target) as totals
+),
+
+summed as (
+    select
+        target, score, {{ names | join(', ') }},
+        {%- for name in names %}
+        sum({{ name }}) over (rows between unbounded preceding and current row) as {{ name }}_so_far{{ ',' if not loop.last }}
+        {%- endfor %}
+    from (select * from steps order by target, score) as sorted_steps
+),
+
+running as (
+    select
+        summed.target, score, pos, neg, open_pos, n as n_here, expected,
+        {%- for name in names %}
+        cast({{ name }}_so_far - {{ name }}_before as bigint) as {{ name }}_up_to{{ ',' if not loop.last }}
+        {%- endfor %}
+    from summed
+    inner join starts on summed.target = starts.target
+)
+{%- endmacro %}
