@@ -16,6 +16,18 @@ FLOORS = [
 BASE = {"entity": "account_id", "outcome": {"horizon": "3 days"}, "decide": {"per": "1 day", "policy": "first"}}
 PRODUCTS = {
     "churn": {**BASE, "monitor": {"windows": ["1d", "28d"], "floors": FLOORS}},
+    "bases": {
+        **BASE,
+        "monitor": {
+            "windows": ["3h", "28d", "whole"],
+            "floors": [
+                {"metric": "accuracy", "window": "3h", "basis": "delay_corrected", "at_least": 0.9, "min_n": 50},
+                {"metric": "accuracy", "window": "4 weeks", "basis": "estimated", "at_least": 0.9},
+                {"metric": "coverage", "window": "whole", "at_least": 0.5},
+                {"metric": "ece", "window": "28d", "at_most": 0.05},
+            ],
+        },
+    },
     "no_floors": {**BASE, "monitor": {"windows": ["1d"]}},
     "bad_metric": {**BASE, "monitor": {"floors": [{"metric": "auc", "window": "1d", "at_least": 0.5}]}},
     "bad_window": {
@@ -139,6 +151,32 @@ def test_floors_are_judged_on_the_newest_closed_window(macros):
         row["metric"] for row in failures(macros, "within_floors", "performance", product="churn", level="warn")
     ] == ["log_loss"]
     assert failures(macros, "enough_data", "performance", product="churn") == []
+
+
+def test_floors_of_other_bases_and_of_coverage_are_judged_on_the_newest_window(macros):
+    columns = ("window_kind", "window_end", "basis", "n", "n_matured", "n_too_fresh", "coverage", "accuracy", "ece")
+    kinds = dict(zip(columns, ("varchar", "timestamp", "varchar", *["bigint"] * 3, *["double"] * 3), strict=True))
+    rows = [
+        ("3h", D[2], "delay_corrected", 90, 0, 20, 0.0, 0.95, None),
+        ("3h", D[3], "delay_corrected", 90, 0, 20, 0.0, 0.8, None),  # judged: 70 decisions
+        ("28d", D[3], "estimated", 90, 10, None, 0.1, 0.7, None),  # judged, though most are open
+        ("28d", D[2], "matured", 60, 60, None, 1.0, 0.7, 0.2),  # judged: closed
+        ("28d", D[3], "matured", 90, 70, None, 0.8, 0.7, 0.9),
+        ("whole", D[3], "matured", 200, 20, None, 0.1, 0.7, 0.9),  # judged for coverage
+    ]
+    kinds |= {"accuracy_low": "double", "accuracy_high": "double", "slice_name": "varchar", "model_version": "varchar"}
+    macros.load("performance", kinds, [(*row, 0.5, 0.99, "overall", "all") for row in rows])
+    found = failures(macros, "within_floors", "performance", product="bases")
+    assert [row["message"].split(" (95")[0].split(" breaks")[0] for row in found] == [
+        "accuracy 0.8", "accuracy 0.7", "coverage 0.1", "ece 0.2",
+    ]  # fmt: skip
+    assert found[0]["message"].endswith("basis delay_corrected, 70 decisions")
+    assert found[3]["message"].endswith("basis matured, 60 matured decisions")
+    assert failures(macros, "enough_data", "performance", product="bases") == []
+    macros.connection.execute("update performance set n_too_fresh = 50 where basis = 'delay_corrected'")
+    assert len(failures(macros, "within_floors", "performance", product="bases")) == 3
+    (lacking,) = failures(macros, "enough_data", "performance", product="bases")
+    assert lacking["message"].startswith("accuracy cannot be judged: 40 decisions in the newest 3h window, 50 are")
 
 
 def test_too_little_data_is_said_and_breaks_no_floor(macros):
