@@ -14,7 +14,7 @@ whose every row is one thing that is not ok; rank, a column of rows, says which 
     {% endif %}
     {% if population is not none and tables.predictions is not none %}
         {% do asked.append({'kind': 'predictions', 'n': one, 'findings': [
-            {'severity': 3, 'rows': baton.test_population_covered(tables.predictions, population, product)}]}) %}
+            {'severity': 3, 'rows': baton.newest_day_uncovered(tables.predictions, population, product)}]}) %}
     {% endif %}
     {% if performance is not none %}
         {% do asked.append({'kind': 'performance', 'n': 'select ' ~ (baton.floors(product) | length) ~ ' as n', 'findings': [
@@ -49,6 +49,13 @@ whose every row is one thing that is not ok; rank, a column of rows, says which 
 select {{ baton.quoted(baton.name_of(population) ~ ' ends at ') }} || {{ baton.say('newest') }} || ', today is ' || {{ baton.say('today') }} || {{ baton.quoted(baton.owner_of(population)) }} as message
 from (select max(as_of) as newest, {{ baton.as_of() }} as today from {{ population }} where as_of <= {{ baton.now() | trim }}) as reach
 where newest is null or newest < today
+{%- endmacro %}
+
+{# What `population_covered` says of the newest day; with vars as_of_from and as_of_to the test itself judges a range of days. #}
+{% macro newest_day_uncovered(predictions, population, product) -%}
+select message
+from ({{ baton.test_population_covered(predictions, population, product) }}) as uncovered
+where as_of is null or as_of = (select max(as_of) from {{ population }} where as_of <= {{ baton.now() | trim }})
 {%- endmacro %}
 
 {# Column n: rows that the last run wrote into a table that keeps older ones. #}
