@@ -67,3 +67,91 @@ def days_until_noticed(
         if alarms(macros, product, now):
             return days
     return None
+
+
+LEADS = {
+    "entity": "lead_id",
+    "outcome": {"horizon": "24 hours"},
+    "decide": {"per": "entity"},
+    "monitor": {"windows": ["3h"]},
+}
+LEAD_PRODUCTS = {"pooled": LEADS, "stratified": {**LEADS, "outcome": {"horizon": "24 hours", "delay_by": ["campaign"]}}}
+ONE = {"web": (4.0, 0.1, 0.3)}
+TWO = {"fast": (1.0, 0.3, 0.9), "slow": (10.0, 0.1, 0.7)}  # equally accurate at 0.5
+HISTORY = 3 * 24  # hours of leads before the first instant, and the part of the log that an instant looks at
+
+
+Campaigns = dict[str, tuple[float, float, float]]
+
+
+def leads_world(rng: np.random.Generator, hours: int, campaigns: Campaigns, threshold: float) -> pd.DataFrame:
+    """400 leads an hour; a campaign is (mean delay in hours, lowest score, highest score); scores mean what they say.
+
+    A lead converts if its event comes within 24 hours; final is whether its predicted label was right.
+    """
+    n = 400 * hours
+    names = np.array(list(campaigns))[rng.integers(0, len(campaigns), n)]
+    delay, low, high = (np.array([campaigns[name][i] for name in campaigns]) for i in range(3))
+    place = np.array([list(campaigns).index(name) for name in names])
+    score = low[place] + (high - low)[place] * rng.random(n)
+    hours_later = rng.exponential(delay[place])
+    converts = (rng.random(n) < score) & (hours_later <= 24)
+    as_of = pd.Timestamp(DAY_0) + pd.to_timedelta(np.sort(rng.integers(0, 3600 * hours, n)), unit="s")
+    frame = pd.DataFrame({
+        "decision_key": np.arange(n).astype(str), "lead_id": np.arange(n), "prediction_id": np.arange(n),
+        "as_of": as_of, "score": score, "predicted_label": (score >= threshold).astype(int), "campaign": names,
+        "model_version": 1,
+        "event_at": as_of + pd.to_timedelta(np.ceil(3600 * hours_later), unit="s"),
+    })  # fmt: skip
+    frame["event_at"] = frame.event_at.where(converts)
+    return frame.assign(final=converts == frame.predicted_label.astype(bool))
+
+
+def trailing_accuracy(macros: MacroHarness, world: pd.DataFrame, products: list[str], n_instants: int) -> pd.DataFrame:
+    """At random full hours: the 3 h window that ends now by each product, its final accuracy, and the naive one."""
+    macros.connection.register("frame", world)
+    macros.connection.execute("create or replace table world as from frame")
+    last = int((world.as_of.max() - pd.Timestamp(DAY_0)) / pd.Timedelta(hours=1))
+    hours = np.random.default_rng(n_instants).choice(np.arange(HISTORY, last), n_instants, replace=False)
+    return pd.concat([at_instant(macros, products, DAY_0 + pd.Timedelta(hours=int(h)).to_pytimedelta()) for h in hours])
+
+
+def at_instant(macros: MacroHarness, products: list[str], now: datetime) -> pd.DataFrame:
+    span = f"as_of <= timestamp '{now}' and as_of > timestamp '{now}' - interval {HISTORY} hour"
+    macros.connection.execute(f"create or replace table decisions as from world where {span}")
+    macros.connection.execute(
+        f"""create or replace table events as
+        select lead_id, event_at, event_at as valid_from, timestamp '9999-12-31' as valid_to
+        from world where {span} and event_at is not null"""
+    )
+    build(macros, "outcomes", "default__outcomes", now, products[0], "decisions", "events", None)
+    found = []
+    for product in products:
+        build(macros, "delay", "default__delay", now, product, "decisions", "outcomes")
+        build(macros, "corrected", "performance_delay_corrected", now, product, "decisions", "outcomes", "delay")
+        found += macros.query(
+            f"""select '{product}' as product, accuracy, accuracy_low, accuracy_high, final, naive
+            from corrected
+            cross join (
+                select
+                    avg(cast(final as integer)) as final,
+                    avg(cast((predicted_label = 1) = coalesce(event_at <= timestamp '{now}', false) as int)) as naive
+                from world where as_of <= timestamp '{now}' and as_of > timestamp '{now}' - interval 3 hour
+            ) as truth
+            where window_end = timestamp '{now}' and slice_name = 'overall' and model_version = 'all'"""
+        )
+    return pd.DataFrame(found)
+
+
+def build(macros: MacroHarness, table: str, macro: str, now: datetime, *arguments: str | None) -> None:
+    macros.connection.execute(f"create or replace table {table} as {at(macros.render(macro, *arguments), now)}")
+
+
+def summary(rows: pd.DataFrame) -> dict[str, float]:
+    """Mean errors in points, share of intervals that hold the final accuracy, and their mean half width in points."""
+    return {
+        "error": 100 * float((rows.accuracy - rows.final).mean()),
+        "naive_error": 100 * float((rows.naive - rows.final).mean()),
+        "coverage": float(((rows.accuracy_low <= rows.final) & (rows.final <= rows.accuracy_high)).mean()),
+        "half_width": 50 * float((rows.accuracy_high - rows.accuracy_low).mean()),
+    }

@@ -9,7 +9,7 @@ gap: hours to the nearest other used decision of the entity.
 joined as (
     select
         decisions.{{ parameters.entity }} as entity,
-        {{ baton.corrected_hour('decisions.as_of') }} as hour,
+        {{ baton.hour_of('decisions.as_of') }} as hour,
         coalesce(cast(decisions.model_version as {{ dbt.type_string() }}), '(none)') as version,
         {%- for slice in parameters.slices %}
         coalesce(cast(decisions.{{ slice }} as {{ dbt.type_string() }}), '(none)') as slice_{{ loop.index }},
@@ -88,9 +88,4 @@ facts as (
     {% set before = dbt.datediff("lag(hour) " ~ window, "hour", "hour") | trim %}
     {% set after = dbt.datediff("hour", "lead(hour) " ~ window, "hour") | trim %}
     {{ return("case when coalesce(" ~ after ~ ", 100000000) < coalesce(" ~ before ~ ", 100000000) then " ~ after ~ " else " ~ before ~ " end") }}
-{% endmacro %}
-
-{# The full hour at or after an instant. #}
-{% macro corrected_hour(as_of) %}
-    {{ return("case when " ~ as_of ~ " = date_trunc('hour', " ~ as_of ~ ") then " ~ as_of ~ " else date_trunc('hour', " ~ as_of ~ ") + " ~ baton.interval('1 hour') ~ " end") }}
 {% endmacro %}

@@ -1,8 +1,8 @@
 {# Windows in hours by name; none for `whole`. Those of whole days end at midnights, the others at every full hour. #}
 {% macro corrected_window_hours(parameters) %}
     {% set hours = {} %}
-    {% for declared in parameters.monitor.windows %}
-        {% do hours.update({declared: none if declared == 'whole' else (baton.duration_parts(declared).seconds / 3600) | int}) %}
+    {% for window in baton.windows(parameters.monitor) %}
+        {% do hours.update({window.name: none if window.unit == 'whole' else window.length * (24 if window.unit == 'day' else 1)}) %}
     {% endfor %}
     {{ return(hours) }}
 {% endmacro %}

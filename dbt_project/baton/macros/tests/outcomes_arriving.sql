@@ -131,7 +131,7 @@ arrived_days as (
 ),
 
 decision_hours as (
-    select {{ baton.corrected_hour('as_of') }} as hour, count(*) as n
+    select {{ baton.hour_of('as_of') }} as hour, count(*) as n
     from {{ outcomes }}
     where as_of <= {{ end }} and as_of > {{ end }} - {{ baton.interval((open_hours + 24 * 212) ~ ' hours') }}
     group by 1
