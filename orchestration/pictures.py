@@ -8,7 +8,7 @@ import dagster as dg
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-PICTURE = "picture"  # config.meta.picture of a dbt model: which figures its table is shown as
+PACKAGE = "macro.baton."
 
 
 def markdown(title: str, png: bytes) -> dg.MarkdownMetadataValue:
@@ -24,6 +24,8 @@ def of_table(kind: str, con: "DuckDBPyConnection", relation: str) -> dict[str, d
 
 
 def kind_of(node: "dict[str, Any]") -> str | None:
-    """The figures a dbt node asks for, None for none."""
-    found = node["config"].get("meta", {}).get(PICTURE)
-    return str(found) if found else None
+    """The figures of a dbt model: those of the monitoring macro it is a line of, None where there are none."""
+    from ml.pictures import PICTURES
+
+    called = {macro.removeprefix(PACKAGE) for macro in node["depends_on"].get("macros", [])}
+    return next((kind for kind in PICTURES if kind in called), None)

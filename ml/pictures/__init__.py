@@ -1,4 +1,4 @@
-"""Figures of the monitoring tables, by the name a dbt model gives in `config.meta.picture`."""
+"""Figures of the monitoring tables, by the name of the macro that makes the table."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     Draw = Callable[[DuckDBPyConnection, str], dict[str, Figure]]
 
 # One module each, with a function `draw(con, relation)`: figures by title, none where there is nothing to show.
-PICTURES = ("performance",)
+PICTURES = ("performance", "calibration", "drift", "delay", "metrics")
 
 
 def pictures(kind: str, con: "DuckDBPyConnection", relation: str) -> dict[str, bytes]:
@@ -20,6 +20,6 @@ def pictures(kind: str, con: "DuckDBPyConnection", relation: str) -> dict[str, b
     from ml.pictures.canvas import png
 
     if kind not in PICTURES:
-        raise ValueError(f"config.meta.picture of {relation} is '{kind}'; allowed are {', '.join(PICTURES)}")
+        raise ValueError(f"{relation}: no picture is called '{kind}'; there are {', '.join(PICTURES)}")
     draw: Draw = import_module(f"ml.pictures.{kind}").draw
     return {title: png(figure) for title, figure in draw(con, relation).items()}

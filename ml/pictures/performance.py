@@ -5,18 +5,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ml.pictures.canvas import INK, QUIET, WARM, canvas, short_dates
+from ml.pictures.windows import DAYS_SHOWN, longest_window
 
 if TYPE_CHECKING:
     import pandas as pd
     from duckdb import DuckDBPyConnection
     from matplotlib.figure import Figure
 
-DAYS_SHOWN = 180
-
 
 def draw(con: "DuckDBPyConnection", relation: str) -> "dict[str, Figure]":
     """Figures by name, of the longest window of days; none before two windows have matured decisions."""
-    kind = _longest_window(con, relation)
+    kind = longest_window(con, relation)
     if kind is None:
         return {}
     found = con.execute(
@@ -33,13 +32,6 @@ def draw(con: "DuckDBPyConnection", relation: str) -> "dict[str, Figure]":
     if len(closed) > 1:
         figures["value over time"] = _money(closed, kind)
     return figures
-
-
-def _longest_window(con: "DuckDBPyConnection", relation: str) -> str | None:
-    """`28d` before `7d` before `3h`: the longest is the calmest. `whole` is one number, no line."""
-    kinds = [row[0] for row in con.execute(f"select distinct window_kind from {relation}").fetchall()]
-    lengths = {kind: int(kind[:-1]) * {"h": 1, "d": 24, "w": 168}[kind[-1]] for kind in kinds if kind[:-1].isdigit()}
-    return max(lengths, key=lambda kind: lengths[kind]) if lengths else None
 
 
 def _ranking(found: "pd.DataFrame", kind: str) -> "Figure":
