@@ -14,8 +14,8 @@ One row per product, version, feature, kind and bin. Kinds:
 Features are measured on all rows of the training set at the cut, `score` and `raw_score` on validation and test rows,
 which fitting never saw. Flags are numbers 0 and 1.
 
-Fine: bin = floor((x - lower of bin 0) / width), [lower, upper), bin 4095 closed; bin -1 reaches down to min, bin 4096 up
-to max. Bins without a row are left out, except -1, 0, 4095 and 4096, which give the scale.
+Fine: bin = floor((x - lower of bin 0) / width), [lower, upper), bin 4095 closed; bin -1 reaches down to min, bin 4096
+up to max. Bins without a row are left out, except -1, 0, 4095 and 4096, which give the scale.
 """
 
 import json
@@ -70,7 +70,7 @@ def _numbers(name: str, column: "Floats") -> Iterator[Row]:
     yield from _bins(name, "quantile", [(-1, None, None, None, n - len(known))], n)
     if not len(known):
         return
-    inner = np.unique(np.quantile(known, np.arange(1, QUANTILES) / QUANTILES))
+    inner = np.unique(_quantiles(known, np.arange(1, QUANTILES) / QUANTILES))
     counts = np.bincount(np.searchsorted(inner, known, side="right"), minlength=len(inner) + 1)
     edges = np.r_[-np.inf, inner, np.inf]
     yield from _bins(name, "quantile", [(i, edges[i], edges[i + 1], None, int(c)) for i, c in enumerate(counts)], n)
@@ -78,8 +78,14 @@ def _numbers(name: str, column: "Floats") -> Iterator[Row]:
     yield _moments(name, known)
 
 
+def _quantiles(known: "Floats", shares: "Floats") -> "Floats":
+    """Linear between neighbours, whose difference must not overflow: numbers near 1e308 are quartered for a while."""
+    scale = 4.0 if np.abs(known).max() > 1e300 else 1.0
+    return scale * np.quantile(known / scale, shares)
+
+
 def _moments(name: str, known: "Floats") -> Row:
-    with np.errstate(over="ignore"):  # numbers near 1e308: the spread is then unknown
+    with np.errstate(over="ignore", invalid="ignore"):  # numbers near 1e308: the spread is then unknown
         measured = {"mean": float(known.mean()), "std": float(known.std())}
     found = {key: number if np.isfinite(number) else None for key, number in measured.items()}
     ends = {"min": float(known.min()), "max": float(known.max())}
@@ -103,13 +109,12 @@ def fine_codes(x: "Floats", low: float, high: float) -> "NDArray[np.int64]":
 
 
 def _fine(name: str, known: "Floats", n: int) -> Iterator[Row]:
-    low, high = (float(edge) for edge in np.quantile(known, (TAIL, 1 - TAIL)))
-    width = (high / FINE - low / FINE) or 1.0
+    low, high = (float(edge) for edge in _quantiles(known, np.array((TAIL, 1 - TAIL))))
     codes = fine_codes(known, low, high) + 1
     counts = np.bincount(codes, minlength=FINE + 2)
     means = np.bincount(codes, weights=known, minlength=FINE + 2) / np.maximum(counts, 1)
-    edges = low + np.arange(FINE + 1) * width
-    edges[0], edges[-1] = low, high
+    place = np.arange(FINE + 1) / FINE
+    edges = low * (1 - place) + high * place
     edges = np.r_[min(known.min(), low), edges, max(known.max(), high)]
     shown = sorted({0, 1, FINE, FINE + 1, *np.flatnonzero(counts).tolist()})
     bins = [(i - 1, edges[i], edges[i + 1], None, int(counts[i])) for i in shown]
