@@ -11,14 +11,17 @@ if TYPE_CHECKING:
 
 
 def draw(con: "DuckDBPyConnection", relation: str) -> "dict[str, Figure]":
-    """Of the longest windows the one with most matured decisions, the newest of them: younger ones are mostly pending."""
+    """The newest of the longest windows that has at least half as many matured decisions as the fullest: of younger
+    ones most are pending. A point per bin, sized by its decisions."""
     found = con.execute(
         f"""
         select * from {relation}
         where window_kind = ? and model_version = 'all' and n > 0 and window_end = (
             select window_end from {relation}
             where window_kind = ? and model_version = 'all'
-            group by window_end having bool_or(status = 'ok') order by sum(n) desc, window_end desc limit 1)
+            group by window_end having bool_or(status = 'ok')
+            qualify sum(n) >= 0.5 * max(sum(n)) over ()
+            order by window_end desc limit 1)
         order by bin
         """,
         [kind := longest_window(con, relation), kind],

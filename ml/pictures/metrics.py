@@ -23,7 +23,7 @@ def draw(con: "DuckDBPyConnection", relation: str) -> "dict[str, Figure]":
         """,
         [kind, kind],
     ).df()
-    names = [name for name, rows in found.groupby("metric") if len(rows) > 1][:PANELS_SHOWN]
+    names = [str(name) for name, rows in found.groupby("metric") if len(rows) > 1][:PANELS_SHOWN]
     if not names:
         return {}
     figure, panels = canvas(len(names))
