@@ -35,8 +35,9 @@ def draw(con: "DuckDBPyConnection", relation: str) -> "dict[str, Figure]":
     figure, (ax,) = canvas()
     ax.grid(visible=False)
     field = ax.pcolormesh(wide.columns, np.arange(len(wide)), wide, cmap="cividis", vmin=0, vmax=2, shading="nearest")
+    rows = {str(name): row for row, name in enumerate(wide.index)}
     alarms = found[found["is_alarm"] & found["feature"].isin(wide.index)]
-    ax.scatter(alarms["window_end"], wide.index.get_indexer(alarms["feature"].to_list()), s=7, color=WARM)
+    ax.scatter(alarms["window_end"], [rows[name] for name in alarms["feature"]], s=7, color=WARM)
     ax.set_yticks(np.arange(len(wide)), wide.index, fontsize=8)
     figure.colorbar(field, ax=ax, label="value over its threshold")
     ax.set_title("Drift by feature; dots are alarms")
