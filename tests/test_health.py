@@ -40,6 +40,11 @@ TABLES = {
         "slice_value": "varchar", "status": "varchar", "value": "double", "value_reference": "double",
         "share_of_change": "double", "p_value": "double", "q_value": "double", "rank": "bigint",
     },
+    "calibration": {
+        "window_kind": "varchar", "window_end": "timestamp", "model_version": "varchar", "bin": "integer",
+        "n": "bigint", "mean_score": "double", "positive_rate": "double", "positive_rate_low": "double",
+        "positive_rate_high": "double", "gap": "double", "status": "varchar",
+    },
     "outcomes": {
         "as_of": "timestamp", "matures_at": "timestamp", "outcome_known_at": "timestamp", "state": "varchar",
     },
@@ -61,6 +66,17 @@ def macros(tmp_path_factory):
 def performance(accuracy: float, n: int = 100, loss: float = 0.3) -> tuple[Any, ...]:
     low, high = accuracy - 0.05, accuracy + 0.05
     return ("7d", TODAY, "overall", "all", "matured", n, n, accuracy, low, high, loss)
+
+
+def bins(second: float, status: str = "ok") -> list[tuple[Any, ...]]:
+    """Ten bins that mean what they say but for the second, whose realised rate is given; an older one that does not."""
+    rates = [(0, 0.05), (1, second), *((b, b / 10 + 0.05) for b in range(2, 10))]
+    newest = [
+        ("7d", TODAY, "all", b, 500, b / 10 + 0.05, r, r - 0.02, r + 0.02, b / 10 + 0.05 - r, status) for b, r in rates
+    ]
+    return [*newest, ("7d", TODAY - timedelta(days=1), "all", 1, 500, 0.15, 0.9, 0.88, 0.92, -0.75, "ok")][
+        : 10 + (status == "ok")
+    ]
 
 
 def arrivals(until: datetime) -> list[tuple[Any, ...]]:
@@ -86,6 +102,7 @@ HEALTHY: dict[str, list[tuple[Any, ...]]] = {
         ("7d", TODAY, "accuracy", "plan", "tiny", "insufficient_data", 0.1, 0.9, 0.5, None, None, None),
         ("7d", TODAY - timedelta(days=1), "accuracy", "plan", "x", "worse", 0.1, 0.9, 1.0, 0.0, 0.0, 1),
     ],
+    "calibration": bins(0.15),
     "outcomes": arrivals(TODAY),
     "delay": [("all", 0, 0.0, 0, 0.0, 3900, 1950, "ok"), ("all", 86400, 24.0, 1950, 1.0, 3900, 1950, "ok")],
 }
@@ -107,10 +124,10 @@ def test_all_is_well(macros):
     row = health(macros)
     assert (row["day"], row["status"], row["text"], row["diagnosis"]) == (TODAY, "ok", None, None)
     assert {kind: (row[f"{kind}_status"], row[f"{kind}_checks"]) for kind in KINDS} == {
-        "data": ("ok", 3), "predictions": ("ok", 1), "performance": ("ok", 3), "calibration": (None, 0),
+        "data": ("ok", 3), "predictions": ("ok", 1), "performance": ("ok", 3), "calibration": ("ok", 10),
         "drift": (None, 0), "outcomes": ("ok", 2),
     }  # fmt: skip
-    assert row["n_checks"] == 9
+    assert row["n_checks"] == 19
 
 
 SICK = [
@@ -125,6 +142,8 @@ SICK = [
     ("performance", "warning", "accuracy of plan x went from 0.9 to 0.5, 80.0 % of the overall change, in the 7d",
      {"worst_slices": [("7d", TODAY, "accuracy", "plan", "a", "worse", 0.8, 0.9, 0.2, 1e-9, 1e-9, 2),
                        ("7d", TODAY, "accuracy", "plan", "x", "worse", 0.5, 0.9, 0.8, 1e-9, 1e-9, 1)]}),
+    ("calibration", "warning", "scores around 0.15 came true for 0.19 (95 % interval 0.17 to 0.21) in the 7d window",
+     {"calibration": bins(0.19)}),
     ("outcomes", "failed", "outcomes became known in the", {"outcomes": arrivals(TODAY - timedelta(days=10))}),
     ("outcomes", "insufficient_data", "too few outcomes of closed cohorts",
      {"delay": [("all", 86400, 24.0, 2, 1.0, 9, 2, "insufficient_data")]}),
@@ -140,6 +159,12 @@ def test_what_is_wrong_is_said_in_its_kind_and_nowhere_else(macros, kind, status
     assert said in row[f"{kind}_text"]
     assert row["text"] == row[f"{kind}_text"]
     assert {row[f"{other}_status"] for other in KINDS if other != kind} <= {"ok", None}
+
+
+def test_a_bin_that_is_off_by_chance_is_not_said(macros):
+    """2.5 standard errors of one bin out of ten is what chance brings once in ten times."""
+    assert health(macros, calibration=bins(0.175))["calibration_status"] == "ok"
+    assert health(macros, calibration=bins(0.6, "insufficient_data"))["calibration_status"] is None
 
 
 def test_the_worst_kind_and_the_worst_check_speak(macros):

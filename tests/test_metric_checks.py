@@ -176,8 +176,8 @@ def test_too_little_data_of_a_version_passes(macros):
 
 
 def test_a_promise_about_what_training_does_not_measure_is_refused(macros):
-    with pytest.raises(CompilationError, match="metric is 'coverage'; allowed is one of accuracy"):
-        kept(macros, [], None, metric="coverage")
+    with pytest.raises(CompilationError, match="metric is 'n_matured'; allowed is one of accuracy"):
+        kept(macros, [], None, metric="n_matured")
 
 
 def test_a_number_in_json_is_read_alike_by_both_variants(macros):

@@ -4,7 +4,7 @@ One row per day: what was known at the end of the day's run about everything a p
 product:      name of the exposure
 population:   who should have been scored: the scoring set (kinds data and predictions)
 predictions:  the prediction log
-parity, performance, worst_slices, drift, outcomes, delay: outputs of the macros of these names
+parity, performance, worst_slices, calibration, drift, outcomes, delay: outputs of the macros of these names
 Every table may be left out; what it would tell is then not watched.
 
 Columns: day (as_of(now)), status, n_checks, text, and for each kind KIND_status, KIND_checks, KIND_text; diagnosis (null until a diagnosis is made), spec_hash,
@@ -16,21 +16,21 @@ many more are as bad; null where all is ok.
 | data | the scoring set reaches today; what was scored is what the same query gives today (`train_serve_parity`) |
 | predictions | everybody of the newest day is scored (`population_covered`) |
 | performance | the floors of the exposure (`within_floors`; too little data as `enough_data` says it); slices that became worse in the newest closed windows, a warning |
-| calibration | nothing yet: null |
+| calibration | in the newest window of each length, scores of a bin mean what they say, a warning: beyond the interval at monitor.drift.q over the bins judged (Bonferroni) |
 | drift | no lasting drift (`no_drift`), as severe as monitor.drift.severity |
 | outcomes | outcomes keep coming (`outcomes_arriving`); the delay curve can be trusted, a warning |
 
 Checks are the generic tests themselves, so that a row here and a check in Dagster cannot disagree. Incremental: today's row is replaced when today is run again; rows of earlier days
 stay as they were judged then, also under --full-refresh, because what was known on a day is not computed again from what is known now.
 #}
-{% macro health(product, population=none, predictions=none, parity=none, performance=none, worst_slices=none, drift=none, outcomes=none, delay=none) %}
+{% macro health(product, population=none, predictions=none, parity=none, performance=none, worst_slices=none, calibration=none, drift=none, outcomes=none, delay=none) %}
     {% do config(
         materialized='incremental', incremental_strategy='delete+insert', unique_key='day', on_schema_change='append_new_columns', full_refresh=false
     ) %}
     {% if not execute %}{{ return('') }}{% endif %}
     {{ return(adapter.dispatch('health', 'baton')(product, {
         'population': population, 'predictions': predictions, 'parity': parity, 'performance': performance, 'worst_slices': worst_slices,
-        'drift': drift, 'outcomes': outcomes, 'delay': delay
+        'calibration': calibration, 'drift': drift, 'outcomes': outcomes, 'delay': delay
     })) }}
 {% endmacro %}
 

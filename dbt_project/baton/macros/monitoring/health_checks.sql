@@ -27,6 +27,11 @@ whose every row is one thing that is not ok; rank, a column of rows, says which 
         {% do asked.append({'kind': 'performance', 'n': 'select count(*) as n from (' ~ judged ~ ') as judged', 'findings': [
             {'severity': 2, 'rank': 'rank', 'rows': baton.slices_got_worse(judged)}]}) %}
     {% endif %}
+    {% if tables.calibration is not none %}
+        {% set bins = baton.newest_bins(tables.calibration) %}
+        {% do asked.append({'kind': 'calibration', 'n': 'select count(*) as n from (' ~ bins ~ ') as judged', 'findings': [
+            {'severity': 2, 'rows': baton.bins_are_off(bins, parameters.monitor.drift.q)}]}) %}
+    {% endif %}
     {% if tables.drift is not none %}
         {% set level = parameters.monitor.drift.severity %}
         {% do asked.append({'kind': 'drift', 'n': baton.newest_of_each_kind(tables.drift), 'findings': [
@@ -101,6 +106,28 @@ select
         || ', in the ' || window_kind || ' window ending ' || {{ baton.say('window_end') }} || ' against the one before, q ' || {{ baton.say('round(q_value, 6)') }} as message
 from ({{ judged }}) as judged
 where status = 'worse'
+{%- endmacro %}
+
+{# The bins with enough data in the newest window of each length that has one, all versions; z: how many standard errors the score is off, the interval being 1.96 of them wide to each side. #}
+{% macro newest_bins(calibration) -%}
+select
+    judged.*,
+    count(*) over () as n_bins,
+    1.959963984540054 * abs(gap) / nullif(case when gap > 0 then positive_rate_high - positive_rate else positive_rate - positive_rate_low end, 0) as z
+from {{ calibration }} as judged
+inner join (
+    select window_kind as newest_kind, max(window_end) as newest_end from {{ calibration }} where model_version = 'all' and status = 'ok' group by window_kind
+) as newest on judged.window_kind = newest.newest_kind and judged.window_end = newest.newest_end
+where judged.model_version = 'all' and judged.status = 'ok'
+{%- endmacro %}
+
+{% macro bins_are_off(bins, q) -%}
+select
+    'scores around ' || {{ baton.say('round(mean_score, 4)') }} || ' came true for ' || {{ baton.say('round(positive_rate, 4)') }} || ' (95 % interval '
+        || {{ baton.say('round(positive_rate_low, 4)') }} || ' to ' || {{ baton.say('round(positive_rate_high, 4)') }} || ') in the ' || window_kind || ' window ending '
+        || {{ baton.say('window_end') }} || ', n ' || {{ baton.say('n') }} as message
+from ({{ bins }}) as judged
+where z is not null and 2 * {{ baton.normal_tail('z') }} * n_bins <= {{ q }}
 {%- endmacro %}
 
 {# One row with `message` per stratum whose curve has this status. #}
