@@ -1,5 +1,5 @@
 {#
-Any past number as it was known at an instant: `decisions_as_known_at`, `outcomes_as_known_at`. Parts that they share.
+Any past number as it was known at an instant: `decisions_as_known_at`, `outcomes_as_known_at`, `performance_as_known_at`. Parts that they share.
 
 The answer for X is what the ordinary macros give at now = X from what was known by then. It is the same whenever it is asked, as long as versions are kept:
 * predictions by known_at, else predicted_at. A rehearsal's days count as known at their as_of, though nobody saw them then
