@@ -35,7 +35,9 @@ def _test(name: str, macro: str, severity: str = "error", **arguments: object) -
     return {f"baton.{macro}": {"name": name, "arguments": arguments, **config}}
 
 
-TABLES = (
+HEALTH_OF = ("parity", "performance", "worst_slices", "calibration", "drift", "outcomes", "delay")
+
+TABLES = (  # in the order in which they read each other
     MonitoringTable(
         "decisions",
         {"predictions": "predictions", "scoring_set": "scoring_set"},
@@ -141,5 +143,25 @@ TABLES = (
                 "scored_as_the_same_query_says_today", "train_serve_parity", "warn", product="{product}", at_least=1.0
             ),
         ),
+    ),
+    MonitoringTable(
+        "drift",
+        {"predictions": "predictions", "features": "prediction_features", "reference": "ops.model_reference"},
+        "Is what the model sees still what it was trained on. One row per window_kind, window_end, feature and method.",
+        key=("window_kind", "window_end", "feature", "method"),
+        fresh="evaluated_at",
+    ),
+    MonitoringTable(
+        "health",
+        {
+            "population": "scoring_set",
+            "predictions": "predictions",
+            **{table: table for table in HEALTH_OF},
+        },
+        "What was known at the end of each day's run: the worst status of each kind, in the words of the check. "
+        "One row per day.",
+        key=("day",),
+        fresh="day",
+        optional=frozenset({"population", "predictions", *HEALTH_OF}),
     ),
 )

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from ml.parameters import WHOLE
 from ml.product import Product
 from ml.spec import ProductError
 from orchestration.dbt.roster import Props, freshness_of, group_of, meta_of
@@ -51,8 +53,8 @@ def plan(manifest: Props, product: Product) -> Plan:
             f"baton new {product.name}"
         )
     for table in TABLES:
-        if table.only and not getattr(product, table.only):
-            lacking[table.name] = f"{table.only} in the exposure"
+        if undeclared := _undeclared(table, product):
+            lacking[table.name] = undeclared
             continue
         missing = [
             what for argument, what in table.reads.items() if what not in known and argument not in table.optional
@@ -65,6 +67,14 @@ def plan(manifest: Props, product: Product) -> Plan:
         files.append(NewFile(stem.with_suffix(".sql"), f"{{{{ {_call(table, product, known)} }}}}\n"))
         files.append(NewFile(stem.with_suffix(".yml"), _properties(table, manifest, product)))
     return Plan(tuple(files), lacking)
+
+
+def _undeclared(table: MonitoringTable, product: Product) -> str | None:
+    """What the exposure would have to declare for the table to have rows; None where it does."""
+    if table.only and not getattr(product, table.only):
+        return f"{table.only} in the exposure"
+    of_days = any(timedelta(days=1) <= window < WHOLE for window in product.monitor.windows)
+    return "a window of days, to hold against the one before" if table.only == "slices" and not of_days else None
 
 
 def write(project: Path, files: tuple[NewFile, ...]) -> Iterator[tuple[Path, bool]]:

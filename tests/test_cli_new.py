@@ -45,6 +45,8 @@ def test_every_table_of_a_monitored_product_is_one_line_and_one_yml(forecasts: t
     home, project = forecasts
     said = baton("new", "nba")
     models = written(project, "nba")
+    assert "no nba_worst_slices: it needs a window of days" in said
+    assert "no nba_holdout: it needs holdout in the exposure" in said
     assert {"decisions", "outcomes", "performance"} <= set(models)
     assert models["decisions"] == "{{ baton.decisions('nba', predictions=ref('nba_predictions')) }}\n"
     for table, text in models.items():

@@ -117,7 +117,7 @@ def with_vendor(project: Path) -> None:
         "depends_on": ["ref('churn_events')", "source('vendor', 'churn_scores')"],
     }
     product = exposure["config"]["meta"]["product"]
-    for trained_only in ("train", "value", "holdout"):
+    for trained_only in ("train", "value", "holdout", "metrics"):
         product.pop(trained_only)
     product["slices"] = []
     (project / "models" / "vendor.yml").write_text(yaml.safe_dump({"sources": [SOURCE], "exposures": [exposure]}))

@@ -30,6 +30,7 @@ def with_upsell(project: Path, clock: str) -> None:
     exposure = next(each for each in exposures if each["name"] == "churn")
     exposure |= {"name": "upsell", "depends_on": ["ref('churn_events')", *(f"ref('upsell_{name}')" for name in SETS)]}
     exposure["config"]["meta"]["product"]["clock"] = clock
+    exposure["config"]["meta"]["product"].pop("metrics")  # they read churn's sets
     (folder / "upsell.yml").write_text(yaml.safe_dump({"models": models, "exposures": [exposure]}))
     settings = yaml.safe_load((project / "dbt_project.yml").read_text())
     settings["models"]["baton_demo"]["upsell"] = {**settings["models"]["baton_demo"]["churn"], "+schema": "upsell"}

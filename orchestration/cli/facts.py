@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from ml.clock import parse_duration
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 # How data flows; any other schema is a product or the team's own and comes in between.
 FIRST, LAST = ("raw", "staging", "features"), ("ops",)
 CLOSED = ("positive", "negative", "late_positive")
+ALL_DAYS = 36525  # a century: what `whole` looks back
 OPEN = ("pending", "early_positive")
 MEASURES = ("roc_auc", "roc_auc_low", "roc_auc_high", "value", "value_treat_none", "value_treat_all")
 
@@ -164,7 +164,7 @@ def champion(con: "DuckDBPyConnection", name: str) -> Champion | None:
 
 
 def performance(con: "DuckDBPyConnection", name: str) -> Performance | None:
-    """The longest window of days, at its newest closed end, over all versions and slices, matured decisions."""
+    """The longest window of days, else `whole`, at its newest closed end, over all versions and slices, matured."""
     rows = dicts(
         con,
         name,
@@ -173,10 +173,10 @@ def performance(con: "DuckDBPyConnection", name: str) -> Performance | None:
         "and basis = 'matured' and n > 0 and n_matured = n "
         "qualify row_number() over (partition by window_kind order by window_end desc) = 1",
     )
-    of_days = [row for row in rows if row["window_kind"] != "whole" and parse_duration(row["window_kind"]).days]
-    if not of_days:
+    by_days = [(days, row) for row in rows if (days := _days(row["window_kind"]))]
+    if not by_days:
         return None
-    days, row = max(((parse_duration(row["window_kind"]).days, row) for row in of_days), key=itemgetter(0))
+    days, row = max(by_days, key=lambda found: found[0] if found[0] < ALL_DAYS else 1)
     return Performance(
         row["window_kind"],
         days,
@@ -184,6 +184,11 @@ def performance(con: "DuckDBPyConnection", name: str) -> Performance | None:
         row["n"],
         *(row.get(key) for key in MEASURES),
     )
+
+
+def _days(window_kind: str) -> int:
+    """Days of a window; 0 for one of hours, ALL_DAYS for the history so far."""
+    return ALL_DAYS if window_kind == "whole" else parse_duration(window_kind).days
 
 
 def as_dict(facts: Any) -> dict[str, Any]:
