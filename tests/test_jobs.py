@@ -249,6 +249,9 @@ def test_a_failed_run_marks_what_is_published_as_stale_until_a_good_one(small: S
     assert not note.exists()
 
 
+NAMES = (b"ann@exam", b"bob-", b"zoe-")  # the least and the greatest value of a column also stand alone, cut to 8 bytes
+
+
 def test_personal_columns_are_null_in_the_copy_that_everybody_reads(small: Small) -> None:
     """The flag stands on the source; the live warehouse keeps the values."""
     columns = "    columns: [{name: email, config: {meta: {pii: true}}}]\n"
@@ -258,7 +261,18 @@ def test_personal_columns_are_null_in_the_copy_that_everybody_reads(small: Small
         con.execute("alter table raw.orders add column email varchar")
         con.execute("update raw.orders set email = 'ann@example.com'")
         con.execute("create table raw.rejects as select 'ann@example.com' as content, 'no key' as reason")
+        # Names that were there before, in a table that has grown and shrunk: free blocks of the live file.
+        for old in ("bob", "eve"):
+            con.execute(
+                f"create or replace table raw.gone as select '{old}-' || range || '@example.com' from range(50000)"
+            )
+            con.execute("checkpoint")
+        con.execute("drop table raw.gone")
+        con.execute("create table raw.people as select 'zoe-' || range || '@example.com' as email from range(50000)")
+        con.execute("checkpoint")
     assert launch.run_job(small.home, "daily", now=NOW).success
+    assert {name for name in NAMES if name in small.home.warehouse.read_bytes()} == set(NAMES)
+    assert {name for name in NAMES if name in small.home.published_warehouse.read_bytes()} == set()
     asked = "select email, amount, content, reason from raw.orders, raw.rejects"
     with duckdb.connect(str(small.home.published_warehouse), read_only=True) as con:
         assert con.execute(asked).fetchall() == [(None, 2.5, None, "no key")]
