@@ -1,6 +1,7 @@
 """After any sequence of predictions, repeats, backfills, late or retracted outcomes: incremental = rebuild = oracle."""
 
 import math
+import os
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -41,6 +42,7 @@ SCORING = {"account_id": "varchar", "as_of": "timestamp", "plan": "varchar", "sa
 EVENTS = {"account_id": "varchar", "event_at": "timestamp", "valid_from": "timestamp", "valid_to": "timestamp"}
 ACCOUNTS = ("a", "b", "c", "d")
 VOLATILE = {"built_at", "evaluated_at"}
+EXAMPLES = int(os.environ.get("BATON_EXAMPLES", "2"))  # interleavings per product; each takes seconds
 # Key and the post-hook's condition per table, in the order they are built.
 TABLES = {
     "decisions": ("decision_key", "false"),
@@ -239,7 +241,7 @@ KNOWN = {
 
 
 @pytest.mark.parametrize("product", PRODUCTS)
-@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sequence=st.lists(st.lists(steps, min_size=1, max_size=6), min_size=1, max_size=4))
 def test_incremental_equals_rebuild_equals_brute_force(macros, product, sequence):
     follow(macros, product, sequence)
@@ -266,7 +268,7 @@ def follow(macros: MacroHarness, product: str, sequence: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("product", PRODUCTS)
-@settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=1, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batch=st.lists(steps, min_size=6, max_size=12))
 def test_portable_sql_gives_the_same_rows(macros, product, batch):
     world = World(macros, product)
