@@ -61,11 +61,16 @@ def job_keys(graph: Graph) -> dict[str, set[dg.AssetKey]]:
         "load": {key for key in executable if key.path[0] in ("landing", "raw")},
         "daily": executable - models,
         "retrain": upstream(graph, models) & executable,
-        "prepare": upstream(graph, scored) & executable - models - scored,
+        "prepare": upstream(graph, _read_by(graph, scored) - models - scored) & executable,
         "backfill": scored,
         "monitor": downstream(graph, scored) & executable - scored,
         "rehearse": executable,
     }
+
+
+def _read_by(graph: Graph, keys: Iterable[dg.AssetKey]) -> set[dg.AssetKey]:
+    """What `keys` read directly."""
+    return {dep.asset_key for key in keys for dep in graph.specs[key].deps}
 
 
 def upstream(graph: Graph, keys: Iterable[dg.AssetKey]) -> set[dg.AssetKey]:

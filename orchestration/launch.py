@@ -8,7 +8,17 @@ from ml import clock
 from ml.home import Home
 from orchestration.outcome import CheckOutcome, FailedStep, JobOutcome, OnProgress, Progress, RunOutcome
 
-__all__ = ["CheckOutcome", "FailedStep", "JobOutcome", "Progress", "RunOutcome", "UnknownJob", "run_due", "run_job"]
+__all__ = [
+    "CheckOutcome",
+    "FailedStep",
+    "JobOutcome",
+    "Progress",
+    "RunOutcome",
+    "UnknownJob",
+    "run_backfill",
+    "run_due",
+    "run_job",
+]
 
 DAY = timedelta(days=1)
 
@@ -65,3 +75,23 @@ def run_job(
         days = dict(zip((RANGE_START, RANGE_END), partition_range, strict=True))
     with Session(home, say, time.monotonic()) as session:
         return session.run(job, now=now, tags={**(tags or {}), **days})
+
+
+def run_backfill(
+    home: Home, first: str, last: str, *, now: datetime, on_progress: OnProgress | None = None
+) -> list[JobOutcome]:
+    """Score the days `first` to `last` (partition keys, both included) in one run, then bring monitoring up to date.
+
+    The scoring sets get the days they lack first. Stops at the first job that fails.
+    """
+    from orchestration.run_info import RANGE_END, RANGE_START
+    from orchestration.session import Session
+
+    span, outcomes = {RANGE_START: first, RANGE_END: last}, list[JobOutcome]()
+    with Session(home, on_progress or (lambda progress: None), time.monotonic()) as session:
+        jobs = [("backfill", span), ("monitor", {})]
+        for name, tags in [("prepare", span), *jobs] if session.to_prepare(first, last) else jobs:
+            outcomes.append(session.run(name, now=now, tags=tags))
+            if not outcomes[-1].success:
+                break
+    return outcomes

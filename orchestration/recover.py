@@ -44,6 +44,11 @@ def recover(home: Home, instance: "DagsterInstance") -> list[str]:
     return found
 
 
+def living(instance: "DagsterInstance") -> "list[DagsterRun]":
+    """Unfinished runs, once the dead ones are failed: other processes, on this home too."""
+    return list(instance.get_runs(filters=dg.RunsFilter(statuses=UNFINISHED)))
+
+
 def dead_runs(home: Home, instance: "DagsterInstance") -> "list[DagsterRun]":
     """Runs that are marked unfinished and whose process is gone."""
     unfinished = instance.get_runs(filters=dg.RunsFilter(statuses=UNFINISHED))

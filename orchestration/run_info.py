@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dagster import DagsterInstance, DagsterRun
 
 NOW, CLOCK, CUTS, REASON = "baton/now", "baton/clock", "baton/cuts", "baton/reason"
+UNSCORED = "baton/unscored_from"  # in a rehearsal: the first as_of that the other products have not scored
 PRODUCT, AS_OF = "baton/product", "baton/as_of"
 HOST, PID, PID_STARTED = "baton/host", "baton/pid", "baton/pid_started"
 PARTITION = "dagster/partition"
@@ -60,8 +61,17 @@ class RunInfo:
         return self.tags.get(REASON) == "rehearsal" and product in self.tags.get(PRODUCT, "").split(",")
 
     def days_for(self, product: str) -> list[datetime]:
-        """The days to score `product` for: a rehearsal of other products leaves its past alone."""
-        return self.as_of_days[-1:] if CUTS in self.tags and not self.rehearses(product) else self.as_of_days
+        """The days to score `product` for. A rehearsal begins with its first cut; other products make up for what they
+        missed and leave the rest of their past alone.
+        """
+        if CUTS not in self.tags:
+            return self.as_of_days
+        first = min(self.cuts_for(product)) if self.rehearses(product) else self._unscored_from()
+        return [as_of for as_of in self.as_of_days if as_of >= first]
+
+    def _unscored_from(self) -> datetime:
+        given = self.tags.get(UNSCORED)
+        return datetime.fromisoformat(given) if given else self.as_of_days[-1]
 
     def cuts_for(self, product: str) -> list[datetime]:
         """The instants to train `product` as of: the rehearsal's where the run rehearses it, else the run's as_of."""

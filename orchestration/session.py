@@ -12,14 +12,14 @@ from dagster._core.execution.api import execute_run_iterator
 
 from ml import clock
 from ml.home import Home
-from orchestration import freshness, jobs, recover, run_lock
+from orchestration import days, freshness, jobs, recover, run_lock
 from orchestration.assets.published import mark_stale
 from orchestration.dbt.roster import meta_of
 from orchestration.definitions import build, load_graph
 from orchestration.instance import get_instance
 from orchestration.launch import DAY, UnknownJob
 from orchestration.outcome import JobOutcome, OnProgress, Progress
-from orchestration.run_info import CUTS, NOW, PARTITION, PRODUCT, RANGE_END, RANGE_START, REASON, process_tags
+from orchestration.run_info import CUTS, NOW, PARTITION, PRODUCT, RANGE_END, RANGE_START, REASON, UNSCORED, process_tags
 from orchestration.told import Told
 
 if TYPE_CHECKING:
@@ -51,6 +51,9 @@ class Session:
         self.instance = self._open.enter_context(get_instance(self.home))
         for run_id in recover.recover(self.home, self.instance):
             self._say(Progress("phase", f"run {run_id} was killed; it is failed and its slot is free"))
+        for run in recover.living(self.instance):
+            waits = "each step here waits until it lets go of the warehouse"
+            self._say(Progress("phase", f"{run.job_name} is under way elsewhere (run {run.run_id}); {waits}"))
         return self
 
     def __exit__(
@@ -101,9 +104,10 @@ class Session:
             first = self._rehearsal_from(now, new)
             middle = first + timedelta(days=(clock.as_of(now) - first).days // 2)
             cuts = ",".join(clock.sql(cut) for cut in (first, middle))
-            days = {RANGE_START: f"{first - DAY:%Y-%m-%d}", RANGE_END: clock.partition_of(now)}
+            span = {RANGE_START: f"{first - DAY:%Y-%m-%d}", RANGE_END: clock.partition_of(now)}
             names = ",".join(sorted(product.name for product in new))
-            yield "rehearse", {**days, CUTS: cuts, PRODUCT: names, REHEARSAL: clock.sql(first), REASON: "rehearsal"}
+            tags = {**span, CUTS: cuts, PRODUCT: names, REHEARSAL: clock.sql(first), REASON: "rehearsal"}
+            yield "rehearse", tags | self._made_up_for(now, new, first)
             return
         if due := self._retraining_due(now):
             yield "retrain", {PRODUCT: ",".join(product.name for product in due), REASON: "cadence"}
@@ -114,13 +118,31 @@ class Session:
         last = clock.partition_of(now)
         if not self.graph.trained:
             return {}
-        with self._warehouse() as con:
-            newest = [
-                con.execute(f"select max(as_of) from {product.relation('predictions')}").fetchall()[0][0]
-                for product in self.graph.trained
-            ]
-        first = min((f"{as_of:%Y-%m-%d}" for as_of in newest if as_of), default=last)
+        scored_until = self._scored_until(self.graph.trained)
+        first = (
+            f"{scored_until:%Y-%m-%d}" if scored_until else last
+        )  # partition D ends at D+1, the first unscored as_of
         return {RANGE_START: first, RANGE_END: last} if first < last else {PARTITION: last}
+
+    def _made_up_for(self, now: datetime, new: "Sequence[Product]", first: datetime) -> dict[str, str]:
+        """Tags by which a rehearsal of new products makes up for the mornings that the others missed."""
+        others = [product for product in self.graph.trained if product not in new]
+        scored_until = self._scored_until(others) if others else None
+        if scored_until is None:
+            return {}
+        unscored = min(scored_until + DAY, clock.as_of(now))
+        return {UNSCORED: clock.sql(unscored), RANGE_START: f"{min(first, unscored) - DAY:%Y-%m-%d}"}
+
+    def _scored_until(self, products: "Sequence[Product]") -> datetime | None:
+        with self._warehouse() as con:
+            return days.scored_until(con, products)
+
+    def to_prepare(self, first: str, last: str) -> bool:
+        """Whether a scoring set lacks one of the days (partition keys, both included) to be scored."""
+        start, end = clock.as_of_of_partition(first), clock.as_of_of_partition(last)
+        wanted = [start + day * DAY for day in range((end - start).days + 1)]
+        with self._warehouse() as con:
+            return bool(days.to_prepare(con, self.graph.trained, wanted))
 
     def _is_scored(self, product: "Product") -> bool:
         log = dg.AssetKey([product.name, "predictions"])

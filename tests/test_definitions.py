@@ -17,7 +17,7 @@ from orchestration.dbt import manifest
 from orchestration.dbt.manifest import ensure_manifest
 from orchestration.definitions import build, load_graph
 from orchestration.instance import get_instance
-from orchestration.jobs import schedules
+from orchestration.jobs import job_keys, schedules
 
 GRAPH = live_graph()
 
@@ -131,6 +131,13 @@ def test_the_predictions_stand_between_two_halves_of_dbt() -> None:
     backfill = build(GRAPH).resolve_job_def("backfill")
     assert set(backfill.graph.node_dict) == {"churn_predictions"}
     assert backfill.partitions_def is not None
+
+
+def test_what_is_prepared_for_a_backfill_is_what_scoring_reads() -> None:
+    keys = job_keys(GRAPH)["prepare"]
+    assert dg.AssetKey(["churn", "scoring_set"]) in keys
+    assert dg.AssetKey(["raw", "usage_events"]) in keys
+    assert not {dg.AssetKey(["churn", table]) for table in ("training_set", "model", "predictions", "decisions")} & keys
 
 
 def test_backfill_is_one_run_for_a_range() -> None:

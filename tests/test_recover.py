@@ -16,6 +16,7 @@ from company import NOW, Small, is_free, start_job, wait_for
 from ml.home import PROJECT_ROOT
 from orchestration import launch, recover, run_lock
 from orchestration.instance import get_instance
+from orchestration.outcome import Progress
 from orchestration.processes import is_alive, started_at
 from orchestration.run_info import HOST, PID, PID_STARTED
 
@@ -150,6 +151,16 @@ def test_a_lock_says_more_than_host_and_process_id(small: Small, instance: dg.Da
         holder.kill()
     assert recover.recover(small.home, instance) == [living.run_id]
     assert run_lock.known(small.home) == []
+
+
+def test_a_run_under_way_elsewhere_is_said(small: Small, instance: dg.DagsterInstance) -> None:
+    run = a_run(instance, **process_of(os.getpid(), started_at(os.getpid())))
+    heard: list[Progress] = []
+    assert launch.run_job(small.home, "daily", now=NOW, on_progress=heard.append).success
+    said = [event.name for event in heard if event.kind == "phase" and run.run_id in event.name]
+    assert len(said) == 1
+    assert "under way elsewhere" in said[0]
+    instance.report_run_failed(run)
 
 
 def test_a_run_that_ended_in_order_leaves_nothing(small: Small, instance: dg.DagsterInstance) -> None:

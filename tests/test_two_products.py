@@ -1,18 +1,23 @@
 """Two products in one project: each is trained when it is due, and archives do not share a clock with the living."""
 
 import shutil
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
+import demo_runs
 import pytest
 import yaml
+from demo_runs import NOW, ask
 
+from ml import clock
 from ml.home import PROJECT_ROOT, Home
-from orchestration import jobs
+from orchestration import jobs, launch
 from orchestration.dbt.manifest import ensure_manifest
 from orchestration.definitions import build
 from orchestration.graph import Graph, MixedClocks
 
+DAY = timedelta(days=1)
 SETS = ("training_set", "scoring_set")
 
 
@@ -25,12 +30,17 @@ def with_upsell(project: Path, clock: str) -> None:
     folder.mkdir()
     for name in SETS:
         (folder / f"upsell_{name}.sql").write_text(f"select * from {{{{ ref('churn_{name}') }}}}")
-    models = [{"name": f"upsell_{name}", "description": "As churn's. One row per account and day."} for name in SETS]
+    fresh = {"warn_after": "8 days", "fail_after": "15 days", "column": "label_known_at"}
+    models: list[dict[str, object]] = [
+        {"name": f"upsell_{name}", "description": "As churn's. One row per account and day."} for name in SETS
+    ]
+    models[0]["config"] = {"meta": {"freshness": fresh}}
     exposures = yaml.safe_load((project / "models" / "exposures.yml").read_text())["exposures"]
     exposure = next(each for each in exposures if each["name"] == "churn")
     exposure |= {"name": "upsell", "depends_on": ["ref('churn_events')", *(f"ref('upsell_{name}')" for name in SETS)]}
     exposure["config"]["meta"]["product"]["clock"] = clock
     exposure["config"]["meta"]["product"].pop("metrics")  # they read churn's sets
+    exposure["config"]["meta"]["product"]["train"]["rehearse"] = "30 days"
     (folder / "upsell.yml").write_text(yaml.safe_dump({"models": models, "exposures": [exposure]}))
     settings = yaml.safe_load((project / "dbt_project.yml").read_text())
     settings["models"]["baton_demo"]["upsell"] = {**settings["models"]["baton_demo"]["churn"], "+schema": "upsell"}
@@ -64,3 +74,33 @@ def test_an_archive_and_a_living_product_do_not_share_a_project(
 ) -> None:
     with pytest.raises(MixedClocks, match=r"churn: wall, upsell: data.*BATON_HOME"):
         graph_of(tmp_path, monkeypatch, clock="data").products  # noqa: B018  (the property raises)
+
+
+def scored(home: Home, product: str) -> dict[datetime, int]:
+    """Predictions by as_of."""
+    return dict(ask(home, f"select as_of, count(*) from {product}.predictions where role = 'champion' group by as_of"))
+
+
+def test_a_second_product_rehearses_while_the_first_makes_up_for_what_it_missed(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> None:
+    """Churn ran until NOW, then nobody ran for two days; the third morning finds a new product in the project."""
+    home = demo_runs.first_run(tmp_path_factory).copy(tmp_path)
+    before, morning = scored(home, "churn"), NOW + 3 * DAY
+    with_upsell(tmp_path / "project", "wall")
+    with demo_runs.inside(home), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BATON_DBT_PROJECT", str(tmp_path / "project"))
+        first = launch.run_due(home, morning)
+        assert first.success, first.failed_steps
+        assert [job.job for job in first.jobs] == ["rehearse"]
+        churn, today = scored(home, "churn"), clock.as_of(morning)
+        assert sorted(set(churn) - set(before)) == [today - 2 * DAY, today - DAY, today]
+        assert {day: churn[day] for day in before} == before
+        upsell = scored(home, "upsell")
+        assert sorted(upsell) == [today - day * DAY for day in range(30, -1, -1)]
+        assert ask(home, "select count(*) from ops.model_versions where product = 'upsell'") == [(2,)]
+        second = launch.run_due(home, morning + DAY)
+        assert second.success, second.failed_steps
+        assert [job.job for job in second.jobs] == ["daily"]
+        assert set(scored(home, "churn")) - set(churn) == {today + DAY}
+        assert set(scored(home, "upsell")) - set(upsell) == {today + DAY}

@@ -38,18 +38,14 @@ def command(ctx: click.Context, first: str, last: str, now: datetime | None, as_
             f"TO is {last}; allowed is up to {clock.partition_of(now)}, the last day over by {now} UTC"
         )
     from orchestration.cli.progress import shown
-    from orchestration.launch import run_job
+    from orchestration.launch import run_backfill
     from orchestration.serve import export_links
 
     home = Home.from_env().ensure()
     refuse_without_trained(home)
     export_links(home)
-    outcomes: list[JobOutcome] = []
     with shown(quiet=as_json) as on_progress:
-        for job, days in (("prepare", (first, last)), ("backfill", (first, last)), ("monitor", None)):
-            outcomes.append(run_job(home, job, now=now, partition_range=days, on_progress=on_progress))
-            if not outcomes[-1].success:
-                break
+        outcomes = run_backfill(home, first, last, now=now, on_progress=on_progress)
     tell(outcomes, as_json)
     if not all(outcome.success for outcome in outcomes):
         ctx.exit(FAILED)
