@@ -65,6 +65,9 @@ def test_a_file_that_is_no_warehouse_is_an_error(tmp_path: Path) -> None:
     home = Home(tmp_path).ensure()
     home.warehouse.write_text("not a database, but long enough to have a header " * 100)
     assert only(findings.warehouse, home).level == "error"
+    assert "predictions is then lost" in only(findings.warehouse, home).fix
+    duckdb.connect(str(home.published_warehouse)).close()
+    assert only(findings.warehouse, home).fix.startswith("baton restore")
     home.warehouse.unlink()
     duckdb.connect(str(home.warehouse)).close()
     assert only(findings.warehouse, home).level == "ok"

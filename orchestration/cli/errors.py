@@ -24,6 +24,7 @@ _EXPECTED = {
     "OwnershipError": CONFIGURATION,
     "ProductError": CONFIGURATION,
     "UnknownJob": USAGE,
+    "RestoreError": FAILED,
     "NoArchive": NOTHING_YET,
     "ModelError": FAILED,
     "ServeError": FAILED,

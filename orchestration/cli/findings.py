@@ -135,10 +135,22 @@ def warehouse(home: Home) -> Iterator[Finding]:
             fix = "wait for that run, or stop that process; reading goes on with: baton sql"
             yield Finding("warning", "warehouse", f"held by {holder[1]}", fix)
         else:
-            fix = f"move {home.warehouse} away, then: baton run (landing files and models are kept)"
-            yield Finding("error", "warehouse", f"cannot be opened: {error}", fix)
+            yield Finding("error", "warehouse", f"cannot be opened: {error}", _way_back(home))
     else:
         yield Finding("ok", "warehouse", f"{home.warehouse} is free, {home.warehouse.stat().st_size / GB:.2f} GB")
+
+
+def _way_back(home: Home) -> str:
+    """The prediction log stands in no landing file: only the published copy has it too."""
+    if home.published_warehouse.exists():
+        return (
+            "baton restore (puts the file aside, takes the published copy with its prediction log, reads personal "
+            "columns again from the landing files), then: baton run"
+        )
+    return (
+        f"nothing is published, so no run has ended well: take {home.warehouse} from a backup of your own, or move it "
+        "away (what it held of predictions is then lost), then: baton run"
+    )
 
 
 def published(home: Home) -> Iterator[Finding]:

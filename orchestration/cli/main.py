@@ -8,7 +8,20 @@ import click
 
 from orchestration.cli.errors import EXIT_CODES_HELP, INTERRUPTED, as_expected
 
-COMMANDS = ("run", "status", "performance", "doctor", "sql", "retrain", "backfill", "new", "demo", "ui", "dbt")
+COMMANDS = (
+    "run",
+    "status",
+    "performance",
+    "doctor",
+    "sql",
+    "retrain",
+    "backfill",
+    "new",
+    "restore",
+    "demo",
+    "ui",
+    "dbt",
+)
 
 
 class Baton(click.Group):
