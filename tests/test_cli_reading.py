@@ -3,6 +3,13 @@
 import csv
 import io
 import json
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -10,7 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 from published_copy import NOW, published_home
 
-from ml.home import Home
+from ml.home import PROJECT_ROOT, Home
 from orchestration.cli.main import cli
 
 
@@ -131,3 +138,48 @@ def test_a_bad_clock_is_wrong_usage_and_says_what_is_allowed() -> None:
     shown = baton("status", "--now", "tomorrow")
     assert shown.exit_code == 2
     assert "ISO date" in shown.output
+
+
+def test_the_shell_answers_goes_on_after_an_error_and_leaves(home: Home) -> None:
+    """In a terminal of its own, as a person has it."""
+    command = [sys.executable, "-m", "orchestration.cli", "sql"]
+    environment = {**os.environ, "BATON_HOME": str(home.root), "TERM": "dumb", "COLUMNS": "120"}
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        command, cwd=PROJECT_ROOT, env=environment, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    ) as shell:
+        os.close(theirs)
+        terminal = Terminal(ours)
+        assert "read-only" in terminal.until("baton> ")
+        terminal.say("select count(*) + 40 as n")
+        terminal.until("...> ")
+        terminal.say("from raw.accounts;")
+        assert "47" in terminal.until("baton> ")
+        terminal.say("selec 1;")
+        assert "syntax error" in terminal.until("baton> ")
+        terminal.say(".tables")
+        assert "performance" in terminal.until("baton> ")
+        terminal.say(".quit")
+        assert shell.wait(30) == 0
+    os.close(ours)
+
+
+@dataclass
+class Terminal:
+    """The other end of a pseudo terminal."""
+
+    descriptor: int
+    heard: str = ""
+
+    def say(self, line: str) -> None:
+        os.write(self.descriptor, f"{line}\n".encode())
+
+    def until(self, prompt: str, seconds: float = 60) -> str:
+        """Everything up to the prompt; fails the test when it does not come."""
+        deadline = time.monotonic() + seconds
+        while prompt not in self.heard:
+            ready, _, _ = select.select([self.descriptor], [], [], 1)
+            assert time.monotonic() < deadline, f"{prompt!r} did not come: {self.heard!r}"
+            self.heard += os.read(self.descriptor, 4096).decode(errors="replace") if ready else ""
+        said, _, self.heard = self.heard.partition(prompt)
+        return said
