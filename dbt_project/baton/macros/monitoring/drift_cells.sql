@@ -29,8 +29,8 @@ base as (
         {{ baton.drift_value('features.' ~ baton.quoted_name(column.name), column.kind) }} as f{{ loop.index }}
         {%- endfor %}
     from scored
-    {%- if features is not none %}
-    inner join {{ features if columns | length > 1 else '(select null as prediction_id)' }} as features on scored.prediction_id = features.prediction_id
+    {%- if columns | length > 1 %}
+    inner join {{ features }} as features on scored.prediction_id = features.prediction_id
     {%- endif %}
 )
 {%- endmacro %}

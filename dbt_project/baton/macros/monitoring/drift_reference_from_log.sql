@@ -17,7 +17,7 @@ reference_base as (
         {{ baton.drift_value('features.' ~ baton.quoted_name(column.name), column.kind) }} as f{{ loop.index }}
         {%- endfor %}
     from reference_scored as scored
-    {%- if features is not none %}
+    {%- if columns | length > 1 %}
     inner join {{ features }} as features on scored.prediction_id = features.prediction_id
     {%- endif %}
 ),
