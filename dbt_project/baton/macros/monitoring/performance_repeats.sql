@@ -6,11 +6,14 @@ reading only where some decision is open: elsewhere it is the matured one.
 #}
 {% macro performance_repeats(slices, windows) %}
 {% set double = baton.type_double() %}
+near as (
+    select *
+    from members
+    where gap < {{ baton.longest_hours(windows) }}
+),
+
 touching as (
-    {{ baton.target_members(slices, windows, "targets.target, members.entity, members.predicted_label, members.label, members.seen_label,
-        coalesce(members.worth, 0) as worth, coalesce(members.worth_all, 0) as worth_all, coalesce(members.worth_none, 0) as worth_none,
-        case when targets.method = 'exact' then members.score else cast(" ~ baton.score_bin('members.score') ~ " as " ~ double ~ ") end as score",
-        'members.gap < targets.window_hours and members.gap < ' ~ (baton.longest_hours(windows))) }}
+    {{ baton.near_members(slices, windows) }}
 ),
 
 touching_placed as (
@@ -34,6 +37,42 @@ touching_placed as (
 {{ baton.entity_products('matured', 'label', 'influence', 'label is not null') }},
 
 {{ baton.entity_products('naive', 'seen_label', 'naive_influence', 'is_open') }}
+{%- endmacro %}
+
+{#
+Rows of `near` with the targets that hold the row and another one of its entity: the decision before it, or the one after it, of the same slice value. Most rows of a long window
+have their neighbour outside of it; letting those in would cost ten times as much as what is counted.
+#}
+{% macro near_members(slices, windows) %}
+{% set double = baton.type_double() %}
+{% for slice in [none] + slices %}
+{% set column = none if slice is none else baton.slice_column(slices, slice) %}
+{% for unit in baton.unique_names(windows | map(attribute='unit') | list) %}
+    {% set order = "over (partition by entity" ~ ("" if slice is none else ", " ~ column) ~ " order by hour_tick)" %}
+    {% set tick = 'hour_tick' if unit == 'whole' else unit ~ '_tick' %}
+    {{ 'union all' if not (loop.first and slice is none) }}
+    select
+        targets.target, near.entity, near.predicted_label, near.label, near.seen_label,
+        coalesce(near.worth, 0) as worth, coalesce(near.worth_all, 0) as worth_all, coalesce(near.worth_none, 0) as worth_none,
+        case when targets.method = 'exact' then near.score else cast({{ baton.score_bin('near.score') }} as {{ double }}) end as score
+    from {{ 'targets' if unit == 'whole' else 'target_ticks' }} as targets
+    inner join (
+        select near.*, lag({{ tick }}) {{ order }} as tick_before, lead({{ tick }}) {{ order }} as tick_after
+        from near
+    ) as near
+        on targets.slice_value = {{ "'all'" if slice is none else 'near.' ~ column }}
+        {%- if unit != 'whole' %}
+        and targets.tick = near.{{ tick }}
+        {%- endif %}
+        and (targets.rank_version = 'all' or targets.rank_version = near.version)
+    where targets.slice_name = {{ baton.quoted(slice or 'overall') }}
+        {%- if unit == 'whole' %}
+        and targets.window_hours = 1000000000 and near.hour_tick <= {{ baton.hour_number(baton.as_of()) }} and (near.tick_before is not null or near.tick_after is not null)
+        {%- else %}
+        and targets.unit = '{{ unit }}' and (near.tick_before > targets.after_tick or near.tick_after <= targets.last_tick)
+        {%- endif %}
+{%- endfor %}
+{%- endfor %}
 {%- endmacro %}
 
 {# CTE `repeats_READING`, from the rows that meet `where`. #}

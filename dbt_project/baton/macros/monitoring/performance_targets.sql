@@ -46,7 +46,7 @@ targets as (
 {% for window in windows if window.unit != 'whole' -%}
 {% if loop.first %}target_ticks as ({% else %}    union all{% endif %}
     select
-        target, {{ baton.quoted(window.unit) }} as unit, tick - step as tick, slice_name, slice_value, rank_version, method, window_hours
+        target, {{ baton.quoted(window.unit) }} as unit, tick - step as tick, tick as last_tick, tick - {{ window.length }} as after_tick, slice_name, slice_value, rank_version, method, window_hours
     from targets
     cross join ({{ baton.steps(window.length) }}) as steps
     where window_kind = {{ baton.quoted(window.name) }}
