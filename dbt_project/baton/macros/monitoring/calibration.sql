@@ -129,7 +129,7 @@ windows as (
 
 {#
 CTE `repeats`: what entities with several matured decisions in one window and bin add to second moments: with P positives and N rows of an entity, x_pp = sum P (P - 1),
-x_pn = sum P (N - 1), x_nn = sum N (N - 1), again = sum N - 1. Only decisions with another one of the entity within the longest window are looked at.
+x_pn = sum P (N - 1), x_nn = sum N (N - 1), again = sum N - 1. A window looks only at decisions whose entity has another one in it, in the same bin.
 #}
 {% macro calibration_repeats(parameters, decisions, outcomes, windows) %}
 spaced as (
@@ -157,16 +157,18 @@ close as (
 
 placed as (
     {%- for window in windows %}
+    {% set tick = 'day_tick' if window.unit == 'whole' else window.unit ~ '_tick' %}
+    {% set order = 'over (partition by entity, calibration_bin order by hour_tick)' %}
     {{ 'union all' if not loop.first }}
     {%- if window.unit == 'whole' %}
     select {{ baton.quoted(window.name) }} as window_kind, {{ baton.last_tick('day') }} as tick, entity, version, calibration_bin, label
     from close
     where day_tick <= {{ baton.last_tick('day') }}
     {%- else %}
-    select {{ baton.quoted(window.name) }} as window_kind, {{ window.unit }}_tick + step as tick, entity, version, calibration_bin, label
-    from close
+    select {{ baton.quoted(window.name) }} as window_kind, {{ tick }} + step as tick, entity, version, calibration_bin, label
+    from (select close.*, lag({{ tick }}) {{ order }} as tick_before, lead({{ tick }}) {{ order }} as tick_after from close) as close
     cross join ({{ baton.steps(window.length) }}) as steps
-    where gap < {{ window.length * (1 if window.unit == 'hour' else 24) }}
+    where tick_before > {{ tick }} + step - {{ window.length }} or tick_after <= {{ tick }} + step
     {%- endif %}
     {%- endfor %}
 ),
