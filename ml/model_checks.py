@@ -1,6 +1,7 @@
 """Checks of one trained version."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 from ml.check_result import CheckResult, Judge
 from ml.product import Product
@@ -13,6 +14,7 @@ MODEL_CHECKS = (
     *("beats_base_rate", "no_worse_than_champion", "calibration_error", "no_single_feature_knows_the_answer"),
     *("no_constant_columns", "few_unseen_categories"),
 )
+Verdict = Literal["beats", "open", "loses"]
 
 
 def model_checks(product: Product, metrics: Mapping[str, float], notes: Mapping[str, str]) -> tuple[CheckResult, ...]:
@@ -61,22 +63,29 @@ def model_checks(product: Product, metrics: Mapping[str, float], notes: Mapping[
     )
 
 
-def beats_base_rate(product: Product, metrics: Mapping[str, float]) -> tuple[bool, str]:
+def beats_base_rate(product: Product, metrics: Mapping[str, float]) -> tuple[Verdict, str]:
     """Whether a version is worth more on test than the better of treating all and none, with the numbers.
 
+    A lift of 0 or less that chance explains (its interval reaches above 0) is `open` while the ranking is proven: a few
+    dear customers among few rows decide money long before they decide a rank.
     Where all four cells are the same money, value says nothing: then the interval of its ROC AUC must lie above 0.5.
     """
     value, low = product.cells, metrics["roc_auc_low"]
     lift = f"value lift {metrics['value_lift_per_decision']:.4g} {value.currency} per decision over the better of "
     numbers = f"{lift}treating all and none, ROC AUC {metrics['roc_auc']:.3f} (at least {low:.3f})"
     if len({value.tp, value.fp, value.fn, value.tn}) == 1:
-        return low > 0.5, f"{numbers}; all four value cells are equal, so allowed is an AUC interval above 0.5"
-    return metrics["value_lift"] > 0, f"{numbers}; allowed is a lift above 0"
+        needed = "all four value cells are equal, so allowed is an AUC interval above 0.5"
+        return "beats" if low > 0.5 else "loses", f"{numbers}; {needed}"
+    if metrics["value_lift"] <= 0 and metrics["value_lift_per_decision_high"] > 0 and low > 0.5:
+        return "open", f"{numbers}; up to {metrics['value_lift_per_decision_high']:.4g} is within chance"
+    return "beats" if metrics["value_lift"] > 0 else "loses", f"{numbers}; allowed is a lift above 0"
 
 
 def _base_rate(judge: Judge, product: Product, metrics: Mapping[str, float], enough: bool) -> CheckResult:
-    beats, message = beats_base_rate(product, metrics)
-    return judge.result("beats_base_rate", beats, metrics["value_lift_per_decision"], 0.0, message, enough=enough)
+    verdict, message = beats_base_rate(product, metrics)
+    enough = enough and verdict != "open"
+    lift = metrics["value_lift_per_decision"]
+    return judge.result("beats_base_rate", verdict == "beats", lift, 0.0, message, enough=enough)
 
 
 def _against_champion(judge: Judge, product: Product, metrics: Mapping[str, float]) -> CheckResult:

@@ -36,8 +36,8 @@ def decide_first(product: Product, metrics: Mapping[str, float], leak_feature: s
     """Promotion of a product's first serving version."""
     if metrics["leak_auc"] > LEAK_LIMIT:
         return Decision(False, _leak(leak_feature, metrics["leak_auc"]))
-    beats, numbers = beats_base_rate(product, metrics)
-    if not beats:
+    verdict, numbers = beats_base_rate(product, metrics)
+    if verdict == "loses":
         return Decision(False, f"does not beat the base rate on test: {numbers}")
     return Decision(True, f"first version: {numbers}")
 

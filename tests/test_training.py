@@ -311,6 +311,7 @@ METRICS = {
     **dict.fromkeys(("value_lift", "value_lift_per_decision"), 2.0),
     "roc_auc": 0.8,
     "roc_auc_low": 0.75,
+    "value_lift_per_decision_high": 4.0,
     "n": 900.0,
     "n_positives": 90.0,
     "ece": 0.02,
@@ -333,7 +334,7 @@ def checked(**changed: float) -> dict[str, CheckResult]:
     [
         (
             "beats_base_rate",
-            {"value_lift": -1.0, "value_lift_per_decision": -1.0},
+            {"value_lift": -1.0, "value_lift_per_decision": -1.0, "value_lift_per_decision_high": -0.1},
             "error",
             "allowed is a lift above 0",
         ),
@@ -368,6 +369,18 @@ def test_too_little_data_is_a_passing_warning() -> None:
     for name in ("beats_base_rate", "calibration_error", "no_single_feature_knows_the_answer"):
         result = checked(n_positives=5.0, value_lift=-1, roc_auc_low=0.1, ece=0.5, leak_auc=1.0)[name]
         assert (result.passed, result.severity, result.status) == (True, "warn", "insufficient_data")
+
+
+def test_a_lift_that_chance_explains_blocks_no_model_that_ranks() -> None:
+    """Few dear accounts decide the sum: -1 with an interval up to +3 is no verdict; without a ranking it is one."""
+    doubtful = {"value_lift": -1.0, "value_lift_per_decision": -1.0, "value_lift_per_decision_high": 3.0}
+    result = checked(**doubtful)["beats_base_rate"]
+    assert (result.passed, result.status) == (True, "insufficient_data")
+    assert "up to 3 is within chance" in result.message
+    assert decide_first(ml_world.product(), {**METRICS, **doubtful}, "x").is_promoted
+    guess = {**METRICS, **doubtful, "roc_auc_low": 0.45}
+    assert not checked(**{**doubtful, "roc_auc_low": 0.45})["beats_base_rate"].passed
+    assert not decide_first(ml_world.product(), guess, "x").is_promoted
 
 
 def champion(cut: datetime) -> Version:
@@ -412,7 +425,9 @@ def test_a_margin_must_be_reached() -> None:
 def test_the_first_version_must_beat_doing_without() -> None:
     product = ml_world.product()
     assert decide_first(product, METRICS, "x").is_promoted
-    loses = {**METRICS, "value_lift": -900.0, "value_lift_per_decision": -1.0}
+    loses = {
+        **METRICS, "value_lift": -900.0, "value_lift_per_decision": -1.0, "value_lift_per_decision_high": -0.2
+    }  # fmt: skip
     useless = decide_first(product, loses, "x")
     assert not useless.is_promoted
     assert "does not beat the base rate on test: value lift -1 USD per decision" in useless.reason

@@ -150,6 +150,7 @@ class _Step:
         if not result.passed:
             rows, message = self._rows(unique_id, con)
             count = result.metadata.get("dagster_dbt/failed_row_count")
+            message = message.replace(f"; owner {owner}", "")  # each row names it, for those who ask dbt alone
             description = f"{message or f'{count and count.value} rows break it; allowed are 0'} (owner {owner})"
             extra |= {"message": description, "failing rows": dg.MetadataValue.md(as_markdown(rows))}
             if rows and all(row.get("status") == UNJUDGED for row in rows):
