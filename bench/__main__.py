@@ -12,6 +12,7 @@ HERE = Path(__file__).parent
 BENCHES = {
     "daily_job": "the daily job against a bare script, and the time to the first SQL",
     "load_landing": "10 million JSON lines",
+    "monitoring": "monitoring as SQL against a hand-written script, Evidently and NannyML; at size; refreshed",
     "point_in_time": "1 million spine rows on five tables of a million rows",
     "scoring": "1 and 10 million rows, peak memory",
 }
