@@ -106,20 +106,21 @@ def psi(con: "duckdb.DuckDBPyConnection") -> dict[str, float]:
 
 def ks_chi2(con: "duckdb.DuckDBPyConnection") -> dict[str, float]:
     """KS (exact) with its p-value, and the chi-square statistic of the contingency table, of 15 columns between two months."""
-    ks = " union all ".join(
+    ks = [
         f"""select '{x}' as feature, max(abs(r / nr - c / nc)) from (
             select sum(is_ref::integer) over w as r, sum(1 - is_ref::integer) over w as c
             from (select true as is_ref, {x} from reference where {x} is not null union all select false, {x} from current where {x} is not null) window w as (order by {x})),
             (select count({x}) as nr from reference), (select count({x}) as nc from current)"""
         for x in NUMERIC
-    )
+    ]
     chi = " union all ".join(
         f"""select '{x}' as feature, sum((o - e) * (o - e) / e) from (
             select o, sum(o) over (partition by {x}) * sum(o) over (partition by is_ref) / sum(o) over () as e
             from (select {x}, is_ref, count(*)::double as o from (select true as is_ref, {x} from reference union all select false, {x} from current) where {x} is not null group by all))"""
         for x in CATEGORIES
     )
-    found = dict(con.execute(f"{ks} union all {chi}").fetchall())
+    # One feature after the other: all at once would hold twelve sorts in memory.
+    found = dict(row for query in [*ks, chi] for row in con.execute(query).fetchall())
     sizes = [
         con.execute(f"select {', '.join(f'count({x})' for x in NUMERIC)} from {table}").fetchall()[0]
         for table in ("reference", "current")
