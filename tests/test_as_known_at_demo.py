@@ -62,6 +62,7 @@ def test_a_past_day_stays_as_it_was_when_more_is_known(first: FirstRun, next_day
     assert sum(row["n_matured"] for row in then["rows"]) < sum(row["n_matured"] for row in today["rows"])
 
 
+@pytest.mark.long
 def test_until_the_load_lag_has_passed_it_is_not_final(first: FirstRun, next_day: Home) -> None:
     day = f"{MIDNIGHT - DAY:%Y-%m-%d}"
     early, late = ask(first.home, "--known-at", day), ask(next_day, "--known-at", day)

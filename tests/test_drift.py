@@ -141,10 +141,11 @@ def test_error_function_and_kolmogorov_distribution(macros):
         assert math.isclose(found, special.kolmogorov(x), rel_tol=1e-9, abs_tol=1e-14), x
 
 
+# No subnormal numbers: a quantile between two of them is rounded to one or the other.
 numbers = st.lists(
     st.one_of(
-        st.none(), st.sampled_from([0.0, 1.0, -1.0, math.nan, math.inf, -math.inf, 1e308, -1e308, 5e-324]),
-        st.integers(-5, 5).map(float), st.floats(-100, 100),
+        st.none(), st.sampled_from([0.0, 1.0, -1.0, math.nan, math.inf, -math.inf, 1e308, -1e308, 1e-300]),
+        st.integers(-5, 5).map(float), st.floats(-100, 100, allow_subnormal=False),
     ),
     max_size=90,
 )  # fmt: skip
@@ -170,7 +171,7 @@ NAMES = [
 ]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.tuples(numbers, numbers), min_size=1, max_size=2),
     st.lists(st.tuples(texts, texts), max_size=2),

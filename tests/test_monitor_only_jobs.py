@@ -123,6 +123,7 @@ def with_vendor(project: Path) -> None:
     (project / "models" / "vendor.yml").write_text(yaml.safe_dump({"sources": [SOURCE], "exposures": [exposure]}))
 
 
+@pytest.mark.long
 def test_a_log_that_is_a_seed_needs_no_source_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is loaded from anywhere: somebody still answers for the published copy."""
     project = tmp_path / "project"

@@ -91,6 +91,7 @@ WHOLE = (
 )
 
 
+@pytest.mark.long
 def test_a_game_that_is_not_played_is_pending_and_a_corrected_result_restates(place: tuple[Home, Path]) -> None:
     home, _ = place
     monitored(home, game(1, 0.8, 1), game(2, 0.3, 0), game(3, 0.6, None), now=datetime(2022, 6, 4))
@@ -106,6 +107,7 @@ def test_a_game_that_is_not_played_is_pending_and_a_corrected_result_restates(pl
     assert asked(home, f"select n, n_matured, brier {WHOLE}") == [(3, 3, pytest.approx((0.04 + 0.49 + 0.36) / 3))]
 
 
+@pytest.mark.long
 def test_a_threshold_fills_the_confusion_table_and_a_floor_is_judged(place: tuple[Home, Path]) -> None:
     home, project = place
     edit(project / "models/nba/nba_predictions.sql", "as_of='day_begins_at'", "as_of='day_begins_at', threshold='0.5'")

@@ -25,6 +25,7 @@ def damaged(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Home:
     return home
 
 
+@pytest.mark.long
 def test_the_advice_of_doctor_brings_everything_back(damaged: Home, tmp_path_factory: pytest.TempPathFactory) -> None:
     undisturbed = demo_runs.first_run(tmp_path_factory).home
     with duckdb.connect(str(undisturbed.warehouse), read_only=True) as con:

@@ -81,6 +81,7 @@ def scored(home: Home, product: str) -> dict[datetime, int]:
     return dict(ask(home, f"select as_of, count(*) from {product}.predictions where role = 'champion' group by as_of"))
 
 
+@pytest.mark.long
 def test_a_second_product_rehearses_while_the_first_makes_up_for_what_it_missed(
     tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
 ) -> None:
