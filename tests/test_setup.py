@@ -85,8 +85,8 @@ def test_a_ready_environment_is_left_alone_and_quick(ready: Path) -> None:
 
 
 def test_make_reads_no_network_and_installs_nothing_twice(ready: Path) -> None:
-    """With an index that cannot be reached, a ready environment is still ready."""
-    assert make(ready, "setup", PIP_INDEX_URL="http://127.0.0.1:1/simple").returncode == 0
+    """Where pip may ask no index, a ready environment is still ready."""
+    assert make(ready, "setup", PIP_NO_INDEX="1").returncode == 0
 
 
 def test_a_stale_stamp_is_seen_though_the_environment_works(ready: Path) -> None:
