@@ -3,7 +3,6 @@
 import shutil
 from pathlib import Path
 
-import pytest
 from click.testing import CliRunner
 
 from ml.home import PROJECT_ROOT, Home
@@ -22,16 +21,6 @@ def overlay(project: Path) -> None:
     for name in ("profiles.yml", "packages.yml", "macros/names.sql", "models/groups.yml"):
         shutil.copy(demo / name, project / name)
     shutil.copytree(demo / "baton", project / "baton", ignore=shutil.ignore_patterns("target", "logs"))
-
-
-def at(home: Home, project: Path) -> pytest.MonkeyPatch:
-    """The environment of a run on `project` in `home`; undo it afterwards."""
-    patch = pytest.MonkeyPatch()
-    patch.setenv("BATON_DBT_PROJECT", str(project))
-    patch.setenv("BATON_HOME", str(home.root))
-    patch.setenv("DAGSTER_HOME", str(home.dagster))
-    patch.delenv("BATON_NOW", raising=False)
-    return patch
 
 
 def baton(*arguments: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from overlay_homes import at
 from sklearn.metrics import roc_auc_score
 
 import ml
@@ -40,16 +41,6 @@ def overlay(project: Path) -> None:
     shutil.copytree(OVERLAY, project, dirs_exist_ok=True)
     (project / "models" / "groups.yml").write_text(roster)
     shutil.copy(PROJECT_ROOT / "dbt_project" / "macros" / "names.sql", project / "macros")
-
-
-def at(home: Home, project: Path) -> pytest.MonkeyPatch:
-    """The environment of a run on `project` in `home`; undo it afterwards."""
-    patch = pytest.MonkeyPatch()
-    patch.setenv("BATON_DBT_PROJECT", str(project))
-    patch.setenv("BATON_HOME", str(home.root))
-    patch.setenv("DAGSTER_HOME", str(home.dagster))
-    patch.delenv("BATON_NOW", raising=False)
-    return patch
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from forecasts_project import SOURCE, SPORTS, at, baton, overlay
+from forecasts_project import SOURCE, SPORTS, baton, overlay
+from overlay_homes import at
 from sklearn.metrics import roc_auc_score
 
 import ml

@@ -9,7 +9,8 @@ import dagster as dg
 import pytest
 import yaml
 from click.testing import CliRunner
-from forecasts_project import at, baton, overlay
+from forecasts_project import baton, overlay
+from overlay_homes import at
 
 from ml.home import PROJECT_ROOT, Home
 from orchestration import jobs

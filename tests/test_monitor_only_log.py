@@ -8,7 +8,8 @@ from typing import Any
 import duckdb
 import pytest
 from click.testing import CliRunner
-from forecasts_project import at, baton, land, overlay
+from forecasts_project import baton, land, overlay
+from overlay_homes import at
 
 import ml
 from ml.home import Home

@@ -8,12 +8,7 @@ gap: hours to the nearest other used decision of the entity.
 {% set longest = baton.longest_window(parameters) %}
 joined as (
     select
-        decisions.{{ parameters.entity }} as entity,
-        {{ baton.hour_of('decisions.as_of') }} as hour,
-        coalesce(cast(decisions.model_version as {{ dbt.type_string() }}), '(none)') as version,
-        {%- for slice in parameters.slices %}
-        coalesce(cast(decisions.{{ slice }} as {{ dbt.type_string() }}), '(none)') as slice_{{ loop.index }},
-        {%- endfor %}
+        {{ baton.fact_place(parameters) }},
         decisions.score,
         decisions.predicted_label as y,
         outcomes.state,
@@ -25,8 +20,7 @@ joined as (
         {%- for cell in ['tp', 'fp', 'fn', 'tn'] %}
         {{ baton.cell_value(parameters, cell) }} as {{ cell }},
         {%- endfor %}
-        {{ baton.row_checksum(['decisions.decision_key', 'decisions.prediction_id', 'decisions.score', 'decisions.predicted_label', 'outcomes.state', 'outcomes.is_restated']
-            + baton.prefixed('decisions.', baton.amounts(parameters))) }} as content
+        {{ baton.fact_checksum(parameters) }} as content
     from {{ decisions }} as decisions
     inner join {{ outcomes }} as outcomes on decisions.decision_key = outcomes.decision_key
     where decisions.as_of <= {{ baton.now() | trim }}

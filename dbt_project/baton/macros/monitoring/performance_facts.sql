@@ -11,12 +11,7 @@ only: condition on `facts` columns entity, hour, version, slice_i; none for all 
 {% macro performance_facts(parameters, decisions, outcomes, only=none) %}
 joined as (
     select
-        decisions.{{ parameters.entity }} as entity,
-        {{ baton.hour_of('decisions.as_of') }} as hour,
-        coalesce(cast(decisions.model_version as {{ dbt.type_string() }}), '(none)') as version,
-        {%- for slice in parameters.slices %}
-        coalesce(cast(decisions.{{ slice }} as {{ dbt.type_string() }}), '(none)') as slice_{{ loop.index }},
-        {%- endfor %}
+        {{ baton.fact_place(parameters) }},
         decisions.score,
         decisions.predicted_label,
         outcomes.state,
@@ -50,6 +45,16 @@ facts as (
     where {{ only }}
     {%- endif %}
 )
+{%- endmacro %}
+
+{# Where a decision belongs: its entity, the full hour whose window holds it, its version and slices as text. Columns of `decisions`. #}
+{% macro fact_place(parameters) -%}
+decisions.{{ parameters.entity }} as entity,
+        {{ baton.hour_of('decisions.as_of') }} as hour,
+        coalesce(cast(decisions.model_version as {{ dbt.type_string() }}), '(none)') as version
+        {%- for slice in parameters.slices %},
+        coalesce(cast(decisions.{{ slice }} as {{ dbt.type_string() }}), '(none)') as slice_{{ loop.index }}
+        {%- endfor %}
 {%- endmacro %}
 
 {# Checksum of everything of a decision and its outcome that a number of performance rests on. #}
