@@ -1,0 +1,40 @@
+"""The type of a diagnosis: every cause has a kind and a step, and a stored one reads back as it was."""
+
+from datetime import datetime
+
+import pytest
+
+from ml.diagnosis.verdict import KIND_OF, STEP_OF, Cause, Diagnosis
+
+STORED = Diagnosis(
+    product="churn",
+    cause=Cause.NULL_SPIKE,
+    kind="data",
+    asset="raw/usage_events",
+    group="data_engineering",
+    confidence=0.9,
+    since=datetime(2026, 11, 20),
+    evidence=("n_actions_7d is null in 71 % of rows, 0 % before",),
+    ruled_out=("source late: newest row is 2 hours old",),
+    command="baton diagnose churn",
+)
+
+
+@pytest.mark.parametrize("cause", Cause)
+def test_every_cause_has_a_kind_and_an_accountable_step(cause: Cause) -> None:
+    assert KIND_OF[cause] in {"data", "model", "platform", "none"}
+    assert STEP_OF[cause]
+
+
+def test_a_stored_diagnosis_reads_back() -> None:
+    assert Diagnosis.from_json(STORED.as_json()) == STORED
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"cause": "gremlins"}, {"kind": "model"}, {"confidence": 1.1}, {"evidence": ("a",) * 4}],
+    ids=["cause", "kind", "confidence", "evidence"],
+)
+def test_what_no_diagnosis_can_be_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="allowed"):
+        Diagnosis(**STORED.__dict__ | wrong)
