@@ -13,6 +13,10 @@ class FeatureTypeError(ModelError):
     """A column cannot be a feature: its type has no encoding."""
 
 
+class FeatureNameError(ModelError):
+    """A feature has a name that monitoring needs for itself."""
+
+
 class AmountError(ModelError):
     """A column of money that the product's value names is missing, null or no number."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ml.errors import FeatureTypeError, MatrixError
+from ml.errors import FeatureNameError, FeatureTypeError, MatrixError
 from ml.product import Product
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ _NUMBER = re.compile(r"^(U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER|FLOAT|DOUBLE|DECIM
 _CATEGORY = re.compile(r"^(VARCHAR|ENUM.*|UUID)$")
 _TIME = re.compile(r"^(TIMESTAMP.*|DATE|TIME.*|INTERVAL)$")
 NOT_FEATURES = ("as_of", "outcome_label", "label_known_at")
+TAKEN_NAMES = ("score", "prediction_id")  # drift keeps the score, the feature log its key under these names
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,19 @@ def kind_of(name: str, duckdb_type: str, table: str) -> Literal["number", "flag"
 
 
 def feature_columns(product: Product, columns: dict[str, str]) -> dict[str, str]:
-    """Features of the training set with their types: what is not key, time, label, amount, PII or excluded."""
+    """Features of the training set with their types: what is not key, time, label, amount, PII or excluded.
+
+    Raises FeatureNameError where one has a name that monitoring needs for itself.
+    """
     skip = {product.entity, *NOT_FEATURES, *product.cells.amounts}
-    return {name: kind for name, kind in columns.items() if name not in skip and name.lower() not in product.excluded}
+    picked = {name: kind for name, kind in columns.items() if name not in skip and name.lower() not in product.excluded}
+    if taken := [name for name in picked if name.lower() in TAKEN_NAMES]:
+        raise FeatureNameError(
+            f"feature {', '.join(taken)} of {product.name}_training_set: monitoring keeps the score and the key of its log "
+            f"under the names {' and '.join(TAKEN_NAMES)}; allowed is any other name. Rename the column in the "
+            "training and the scoring set, or flag it `meta: {feature: false}`"
+        )
+    return picked
 
 
 def frame(rows: "pa.Table | pa.RecordBatch", features: Sequence[Feature]) -> "pd.DataFrame":

@@ -1,7 +1,8 @@
 """A warehouse that cannot be opened: put aside, and made again from the published copy and the landing files.
 
-The copy holds everything of the last good run, the append-only prediction logs included, but for what is personal: that
-is read again from the landing files, by file and line. Runs after it are made up for by the next `baton run`.
+The copy holds everything of the last good run, the append-only prediction logs included, but for what is, or may be,
+personal: that is read again from the landing files, by file and line. Runs after it are made up for by the next
+`baton run`.
 """
 
 import os
@@ -97,7 +98,7 @@ def _put_aside(home: Home) -> str:
 def _read_again(
     con: "DuckDBPyConnection", home: Home, tables: "list[SourceTable]", personal: set[str]
 ) -> tuple[dict[str, int], dict[str, int]]:
-    """Personal columns and rejected lines, from the landing files; rows found and not found by table."""
+    """Personal columns, rejected lines and undeclared fields, from the landing files; rows found and not by table."""
     from orchestration.sources import load_table
     from orchestration.sources.types import literal, quoted
 
@@ -107,13 +108,12 @@ def _read_again(
     con.execute(f"attach {literal(str(landed))} as landed")
     for table in tables:
         columns = [column.name for column in table.columns if column.name.lower() in personal]
-        is_rejected = "select 1 from raw.rejects where source_table = ? limit 1"
-        if not columns and not con.execute(is_rejected, [table.full_name]).fetchone():
-            continue
         con.execute("use landed")
         load_table(con, table, home.landing, datetime.now(UTC).replace(tzinfo=None))
         con.execute(f"use {quoted(own)}")
-        found[table.full_name], unfound[table.full_name] = _take_over(con, table, columns)
+        read_again, lacking = _take_over(con, table, columns)
+        if columns:
+            found[table.full_name], unfound[table.full_name] = read_again, lacking
     con.execute("detach landed")
     landed.unlink()
     con.execute("checkpoint")
@@ -121,19 +121,21 @@ def _read_again(
 
 
 def _take_over(con: "DuckDBPyConnection", table: "SourceTable", columns: list[str]) -> tuple[int, int]:
+    """What the copy does not hold, from the table loaded again: its rows found there, and those that are not."""
     con.execute(
         "update raw.rejects as r set content = l.content from landed.raw.rejects as l "
         "where (r.source_table, r.file, r.line) = (l.source_table, l.file, l.line)"
     )
-    if not columns:
-        return 0, 0
-    values = ", ".join(f'"{name}" = l."{name}"' for name in columns)
     same = "r.file = l.file and r.line = l.line"
-    con.execute(f"update {table.relation} as r set {values} from landed.{table.relation} as l where {same}")
-    left = con.execute(
+    undeclared = f"update {table.relation} as r set extra = l.extra from landed.{table.relation} as l where {same}"
+    con.execute(f"{undeclared} and l.extra is not null")
+    if columns:
+        values = ", ".join(f'"{name}" = l."{name}"' for name in columns)
+        con.execute(f"update {table.relation} as r set {values} from landed.{table.relation} as l where {same}")
+    lacking = con.execute(
         f"select count(*) from {table.relation} as r where not exists (from landed.{table.relation} as l where {same})"
     ).fetchall()[0][0]
-    return _count(con, table.relation) - left, left
+    return _count(con, table.relation) - lacking, lacking
 
 
 def _count(con: "DuckDBPyConnection", relation: str) -> int:

@@ -16,6 +16,7 @@ import duckdb
 from ml.home import PROJECT_ROOT, Home
 
 NOW = datetime(2026, 11, 21, 6, 0)
+LIVE_HOME = Home(PROJECT_ROOT / ".pytest_cache" / "baton")  # where this project's own dbt project is parsed once
 
 _OPEN = "import duckdb, sys; duckdb.connect(sys.argv[1]).execute('create or replace table main.probe as select 1')"
 
@@ -97,7 +98,7 @@ def live_graph() -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # beta notices of Dagster; definitions.py names them
-            graph = Graph(ensure_manifest(Home(PROJECT_ROOT / ".pytest_cache" / "baton")))
+            graph = Graph(ensure_manifest(LIVE_HOME))
             assert graph.specs
             assert graph.checks is not None
         return graph

@@ -14,7 +14,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from ml.bootstrap import intervals
-from ml.errors import AmountError, CandidateError, FeatureTypeError, MatrixError, TooLittleData
+from ml.errors import AmountError, CandidateError, FeatureNameError, FeatureTypeError, MatrixError, TooLittleData
 from ml.evaluation import ece
 from ml.product import Product
 from ml.training.calibration import calibrate
@@ -142,6 +142,13 @@ def test_a_type_without_encoding_is_refused(con: duckdb.DuckDBPyConnection, kind
     with pytest.raises(
         FeatureTypeError, match=f"feature odd of churn_training_set is .*; allowed is a number.*{way_out}"
     ):
+        inspect(con, ml_world.product(), CUT, 0)
+
+
+@pytest.mark.parametrize("name", ["score", "Score", "prediction_id"])
+def test_a_feature_named_as_what_monitoring_keeps_is_refused(con: duckdb.DuckDBPyConnection, name: str) -> None:
+    con.execute(f"alter table churn.training_set add column {name} double")
+    with pytest.raises(FeatureNameError, match=f"feature {name} of churn_training_set: .*Rename the column"):
         inspect(con, ml_world.product(), CUT, 0)
 
 

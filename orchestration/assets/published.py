@@ -88,8 +88,8 @@ def write_csv(con: "DuckDBPyConnection", key: dg.AssetKey, home: Home) -> Path:
 def swap_copy(con: "DuckDBPyConnection", home: Home, personal: Set[str]) -> int:
     """Copy the warehouse and swap the copy in atomically; returns bytes. Readers keep the copy they opened.
 
-    Copied while `con` holds the file, so that no other writer comes between. Personal columns and the content of
-    rejected lines are null in the copy; the live warehouse keeps them.
+    Copied while `con` holds the file, so that no other writer comes between. Personal columns, the content of rejected
+    lines and fields that no contract declares are null in the copy; the live warehouse keeps them.
     """
     fresh = home.published / f".warehouse.{os.getpid()}.duckdb"
     for left in home.published.glob(".warehouse.*.duckdb*"):
@@ -116,7 +116,7 @@ def _hide(copy: Path, personal: Set[str]) -> None:
         ).fetchall()
         hidden: dict[tuple[str, str], list[str]] = {}
         for schema, table, column in columns:
-            if column.lower() in personal or (schema, table, column) == ("raw", "rejects", "content"):
+            if column.lower() in personal or _is_unjudged(con, schema, table, column):
                 hidden.setdefault((schema, table), []).append(column)
         for (schema, table), names in hidden.items():
             kinds = {name: kind for name, kind, *_ in con.execute(f'describe "{schema}"."{table}"').fetchall()}
@@ -130,6 +130,14 @@ def _hide(copy: Path, personal: Set[str]) -> None:
     for _ in range(2 if hidden else 0):  # what describes tables is let go of one checkpoint later than their rows
         with duckdb.connect(str(copy)) as con:
             _overwrite_free_blocks(con)
+
+
+def _is_unjudged(con: "DuckDBPyConnection", schema: str, table: str, column: str) -> bool:
+    """Whether it holds what nobody has said is not personal: rejected lines, fields that came undeclared."""
+    if schema != "raw" or (column != "extra" and (table, column) != ("rejects", "content")):
+        return False
+    held = con.execute(f'select 1 from "{schema}"."{table}" where "{column}" is not null limit 1').fetchall()
+    return bool(held)
 
 
 def _overwrite_free_blocks(con: "DuckDBPyConnection") -> None:
