@@ -62,8 +62,8 @@ def feature_columns(product: Product, columns: dict[str, str]) -> dict[str, str]
     picked = {name: kind for name, kind in columns.items() if name not in skip and name.lower() not in product.excluded}
     if taken := [name for name in picked if name.lower() in TAKEN_NAMES]:
         raise FeatureNameError(
-            f"feature {', '.join(taken)} of {product.name}_training_set: monitoring keeps the score and the key of its log "
-            f"under the names {' and '.join(TAKEN_NAMES)}; allowed is any other name. Rename the column in the "
+            f"feature {', '.join(taken)} of {product.name}_training_set: monitoring keeps the score and the key of its "
+            f"log under the names {' and '.join(TAKEN_NAMES)}; allowed is any other name. Rename the column in the "
             "training and the scoring set, or flag it `meta: {feature: false}`"
         )
     return picked
