@@ -11,8 +11,13 @@ from ml.home import Home
 
 TOMORROW = NOW + timedelta(days=1)
 UNLIKE = VOLATILE | OF_THE_DISK
-VERSIONS = (  # what schema ops holds besides the record of the runs themselves
-    "select * exclude (mlflow_run_id) from ops.model_versions order by version",
+# What schema ops holds besides the record of the runs themselves. The commit is that of the checkout, which may change
+# between two runs: a file saved meanwhile makes it dirty.
+VERSIONS = (
+    """
+    select * exclude (mlflow_run_id) replace (json_merge_patch(metrics, '{"notes": {"git_commit": null}}') as metrics)
+    from ops.model_versions order by version
+    """,
     "select * exclude (detail) from ops.model_reference order by all",
 )
 
