@@ -17,6 +17,7 @@ class Cause(StrEnum):
     WAREHOUSE_LOCKED = "warehouse_locked"
     MLFLOW_DOWN = "mlflow_down"
     SOURCE_LATE = "source_late"
+    FILE_UNREADABLE = "file_unreadable"
     SCHEMA_CHANGE = "schema_change"
     DUPLICATE_LOAD = "duplicate_load"
     SOURCE_VOLUME = "source_volume"
@@ -44,6 +45,7 @@ KIND_OF: dict[Cause, Kind] = {
     Cause.WAREHOUSE_LOCKED: "platform",
     Cause.MLFLOW_DOWN: "platform",
     Cause.SOURCE_LATE: "data",
+    Cause.FILE_UNREADABLE: "data",
     Cause.SCHEMA_CHANGE: "data",
     Cause.DUPLICATE_LOAD: "data",
     Cause.SOURCE_VOLUME: "data",
@@ -74,7 +76,7 @@ STEP_OF: dict[Cause, str] = {
         "raw": [
             *(Cause.SOURCE_LATE, Cause.SCHEMA_CHANGE, Cause.DUPLICATE_LOAD, Cause.SOURCE_VOLUME, Cause.CLOCK_SHIFT),
             *(Cause.NULL_SPIKE, Cause.CATEGORY_RENAMED, Cause.UNIT_CHANGE, Cause.OUTCOMES_LATE, Cause.DISK_FULL),
-            *(Cause.WAREHOUSE_LOCKED, Cause.STEP_FAILED),
+            *(Cause.WAREHOUSE_LOCKED, Cause.STEP_FAILED, Cause.FILE_UNREADABLE),
         ],
         "features": [Cause.TRANSFORM_CHANGED],
         "model": [

@@ -1,0 +1,137 @@
+"""What stands upstream of a product, from the dbt manifest: sources, models with the hash of their code, owners."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ml.product import Product
+
+Props = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A source table.
+
+    columns: those with a profile, name to declared type. key: what tells rows apart. known_at: its freshness column.
+    written_at: its column, None where Baton does not load it. is_outcome: outcomes come from it, features do not.
+    """
+
+    asset: str
+    relation: str
+    group: str
+    columns: Mapping[str, str]
+    key: tuple[str, ...]
+    known_at: str | None
+    written_at: str | None
+    is_landed: bool
+    is_outcome: bool
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """Upstream of one product: `code` has the hash of each model's SQL and of the macros it calls, upstream first."""
+
+    sources: tuple[Raw, ...]
+    code: Mapping[str, str]
+    groups: Mapping[str, str]
+
+
+def lineage(manifest: Props, product: Product) -> Lineage:
+    """The lineage of `product`."""
+    above = _above(manifest, product.depends_on)
+    sources = [uid for uid in above if uid in manifest["sources"] and _asset(manifest["sources"][uid])[0] != "ops"]
+    scored = set(_above(manifest, [uid for uid in product.depends_on if uid.endswith(f".{product.name}_scoring_set")]))
+    outcome = set(_above(manifest, [uid for uid in product.depends_on if uid.endswith(f".{product.outcome.model}")]))
+    models = [uid for uid in above if uid.startswith(("model.", "seed."))]
+    known = {**manifest["sources"], **manifest["nodes"]}
+    groups = {"/".join(_asset(props)): group for props in known.values() if (group := _group(props))}
+    own = {product.asset(table): product.owner for table in ("model", "predictions", "prediction_features", "health")}
+    landed = [uid for uid in sources if _is_landed(manifest["sources"][uid])]
+    platform = next((_group(manifest["sources"][uid]) for uid in [*landed, *sources]), None) or product.owner
+    return Lineage(
+        sources=tuple(
+            _raw(manifest["sources"][uid], product.entity, uid in outcome - scored)
+            for uid in sorted(sources)
+            if _asset(manifest["sources"][uid])[0] != product.name
+        ),
+        code={"/".join(_asset(manifest["nodes"][uid])): code_hash(manifest, uid) for uid in models},
+        groups={**groups, **own, "published/warehouse": platform},
+    )
+
+
+def code_hash(manifest: Props, uid: str) -> str:
+    """12 hex digits over a model's SQL and every macro of this project and its packages that it calls."""
+    node = manifest["nodes"][uid]
+    seen: dict[str, str] = {}
+    queue = list(node.get("depends_on", {}).get("macros", []))
+    while queue:
+        name = queue.pop()
+        macro = manifest["macros"].get(name)
+        if macro and name not in seen and not str(macro["package_name"]).startswith("dbt"):
+            seen[name] = macro["macro_sql"]
+            queue += macro.get("depends_on", {}).get("macros", [])
+    text = "\n".join([node.get("raw_code") or "", *(seen[name] for name in sorted(seen))])
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _above(manifest: Props, start: Iterable[str]) -> list[str]:
+    """`start` and everything upstream of it, upstream first."""
+    ordered: list[str] = []
+    seen: set[str] = set()
+
+    def visit(uid: str) -> None:
+        if uid not in seen:
+            seen.add(uid)
+            for parent in sorted(manifest["parent_map"].get(uid, [])):
+                visit(parent)
+            ordered.append(uid)
+
+    for uid in sorted(start):
+        visit(uid)
+    return ordered
+
+
+def _raw(props: Props, entity: str, is_outcome: bool) -> Raw:
+    meta = _meta(props)
+    landing = meta.get("landing") or {}
+    columns = {
+        name: str(column.get("data_type") or "")
+        for name, column in (props.get("columns") or {}).items()
+        if not _flag(column, "pii") and name not in (entity, *landing.get("key", ()))
+    }
+    schema, table = _asset(props)[0], _asset(props)[-1]
+    return Raw(
+        asset="/".join(_asset(props)),
+        relation=f'"{schema}"."{table}"',
+        group=_group(props) or "",
+        columns=columns,
+        key=(*landing.get("key", ()), entity),
+        known_at=(meta.get("freshness") or {}).get("column"),
+        written_at=landing.get("written_at"),
+        is_landed=_is_landed(props),
+        is_outcome=is_outcome,
+    )
+
+
+def _is_landed(props: Props) -> bool:
+    return "path" in (_meta(props).get("landing") or {})
+
+
+def _flag(column: Props, name: str) -> bool:
+    return bool({**(column.get("meta") or {}), **((column.get("config") or {}).get("meta") or {})}.get(name))
+
+
+def _asset(props: Props) -> list[str]:
+    """Asset path of a dbt resource: its relation's schema and table, or the one it declares."""
+    declared = (_meta(props).get("dagster") or {}).get("asset_key")
+    return list(declared or [props["schema"], props.get("alias") or props.get("identifier") or props["name"]])
+
+
+def _meta(props: Props) -> Props:
+    return (props.get("config") or {}).get("meta") or props.get("meta") or {}
+
+
+def _group(props: Props) -> str | None:
+    return props.get("group") or (props.get("config") or {}).get("group")

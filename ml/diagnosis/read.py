@@ -1,0 +1,222 @@
+"""Evidence of one product from the live warehouse at one day. Reads only; what is not there stays empty."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from ml import clock
+from ml.diagnosis import record
+from ml.diagnosis.evidence import Champion, DriftAlarm, Evidence, Failed, Matured, Parity, Source, TableDays
+from ml.diagnosis.lineage import Lineage, Raw
+from ml.diagnosis.matured import matured
+from ml.diagnosis.profile import last_days, quoted, table_days
+from ml.home import Home
+from ml.ops_tables import columns_of
+from ml.product import Product
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+BEFORE = timedelta(days=90)
+SQLITE = b"SQLite format 3\x00"
+
+
+def read(
+    con: "DuckDBPyConnection", product: Product, upstream: Lineage, now: datetime, errors: Sequence[Failed], home: Home
+) -> Evidence:
+    """What is known of `product` at `now`; errors: failed steps and error checks of the run of that day."""
+    day = clock.as_of(now)
+    recent, before = _matured(con, product, now)
+    population, scored = _coverage(con, product, day)
+    return Evidence(
+        product=product.name,
+        owner=product.owner,
+        day=day,
+        errors=tuple(errors),
+        sources=tuple(_source(con, raw, day, now) for raw in upstream.sources),
+        features=_features(con, product, day),
+        scores=_scores(con, product, day),
+        changed=record.changed(con, day, upstream.code, upstream.groups),
+        recent=recent,
+        before=before,
+        drift=_drift(con, product, day),
+        parity=_parity(con, product, day),
+        champion=_champion(con, product, day),
+        population=population,
+        scored=scored,
+        mlflow_error=mlflow_error(home) if product.train else "",
+        trains=product.train is not None,
+        groups=upstream.groups,
+    )
+
+
+def without_warehouse(
+    product: Product, upstream: Lineage, now: datetime, errors: Sequence[Failed], home: Home, why: str
+) -> Evidence:
+    """What is known where the warehouse cannot be opened: the run's own words."""
+    return Evidence(
+        product=product.name,
+        owner=product.owner,
+        day=clock.as_of(now),
+        errors=tuple(errors),
+        mlflow_error=mlflow_error(home) if product.train else "",
+        unreadable=why,
+        trains=product.train is not None,
+        groups=upstream.groups,
+    )
+
+
+def mlflow_error(home: Home) -> str:
+    """Why the registry's database cannot be used, '' where it can or where there is none yet."""
+    if not home.mlflow_db.exists():
+        made = any(home.mlartifacts.iterdir()) if home.mlartifacts.is_dir() else False
+        return f"{home.mlflow_db} is gone, though versions were registered in it" if made else ""
+    with home.mlflow_db.open("rb") as file:
+        return "" if file.read(len(SQLITE)) in (SQLITE, b"") else f"{home.mlflow_db} is no database that can be opened"
+
+
+def _source(con: "DuckDBPyConnection", raw: Raw, day: datetime, now: datetime) -> Source:
+    schema, table = raw.asset.split("/")[0], raw.asset.split("/")[-1]
+    there = _columns(con, schema, table)
+    known_at = raw.known_at if raw.known_at in there else None
+    if known_at is None:
+        return Source(TableDays(raw.asset, raw.group, last_days(day), (), values=()), is_outcome=raw.is_outcome)
+    limit = record.last_row_id(con, raw.asset, day) if raw.is_landed else None
+    where = f"row_id <= {limit}" if limit is not None else "true"
+    profile = table_days(
+        con,
+        raw.relation,
+        asset=raw.asset,
+        group=raw.group,
+        # A row dated after the run's day came with this run all the same.
+        day=f"least(date_trunc('day', {quoted(known_at)}) + interval 1 day, timestamp '{day}')",
+        last=day,
+        columns={name: there[name] for name in raw.columns if name in there},
+        content=[name for name in dict.fromkeys((*raw.key, *raw.columns)) if name in there] if raw.is_landed else (),
+        written_at=raw.written_at if raw.written_at in there and "event_at" in there else None,
+        now=now,
+        where=where,
+    )
+    return Source(profile, record.loads(con, raw.asset, day) if raw.is_landed else (), raw.is_outcome)
+
+
+def _features(con: "DuckDBPyConnection", product: Product, day: datetime) -> TableDays | None:
+    amounts = product.value.amounts if product.value else ()
+    left_out = {product.entity, "as_of", *product.excluded, *amounts}
+    columns = {name: kind for name, kind in columns_of(con, product, "scoring_set").items() if name not in left_out}
+    if not columns:
+        return None
+    relation = product.relation("scoring_set")
+    asset = product.asset("scoring_set")
+    return table_days(
+        con, relation, asset=asset, group="", day="as_of", last=day, columns=columns, where=f"as_of <= '{day}'"
+    )
+
+
+def _scores(con: "DuckDBPyConnection", product: Product, day: datetime) -> TableDays | None:
+    there = columns_of(con, product, "predictions")
+    columns = {name: there[name] for name in ("score", "model_version") if name in there}
+    if "score" not in columns or "as_of" not in there:
+        return None
+    where = f"as_of <= '{day}'" + (" and role = 'champion'" if "role" in there else "")
+    midnight = "date_trunc('day', as_of)"
+    return table_days(
+        con,
+        product.relation("predictions"),
+        asset=product.asset("predictions"),
+        group=product.owner,
+        day=midnight,
+        last=day,
+        columns=columns,
+        where=where,
+    )
+
+
+def _coverage(con: "DuckDBPyConnection", product: Product, day: datetime) -> tuple[int | None, int | None]:
+    if not columns_of(con, product, "scoring_set") or not columns_of(con, product, "predictions"):
+        return None, None
+    entity = quoted(product.entity)
+    asked = f"select count(distinct {entity}) from {{}} where as_of = ?"
+    population = con.execute(asked.format(product.relation("scoring_set")), [day]).fetchone()
+    scored = con.execute(asked.format(product.relation("predictions")) + " and role = 'champion'", [day]).fetchone()
+    return (population[0] if population else None), (scored[0] if scored else None)
+
+
+def _matured(con: "DuckDBPyConnection", product: Product, now: datetime) -> tuple[Matured | None, Matured | None]:
+    """The newest decisions with an answer, as long as one period, and those of 90 days before."""
+    if not columns_of(con, product, "decisions") or not columns_of(con, product, "outcomes"):
+        return None, None
+    rows = con.execute(
+        f"""
+        select decisions.as_of, decisions.score, outcomes.outcome_label
+        from {product.relation("decisions")} as decisions
+        inner join {product.relation("outcomes")} as outcomes using (decision_key)
+        where outcomes.matures_at <= $now and outcomes.outcome_label is not null and isfinite(decisions.score)
+        qualify decisions.as_of > max(decisions.as_of) over () - $span::interval
+        order by decisions.as_of, decision_key
+        """,
+        {"now": now, "span": f"{(BEFORE + _period(product)).days} days"},
+    ).fetchall()
+    if not rows:
+        return None, None
+    cut = rows[-1][0] - _period(product)
+    parts = [row for row in rows if row[0] > cut], [row for row in rows if row[0] <= cut]
+    recent, before = (
+        matured(*(list(column) for column in zip(*part, strict=True))) if part else None for part in parts
+    )
+    return recent, before
+
+
+def _period(product: Product) -> timedelta:
+    return max(product.decide.per or product.outcome.horizon, timedelta(days=1))
+
+
+def _drift(con: "DuckDBPyConnection", product: Product, day: datetime) -> tuple[DriftAlarm, ...]:
+    if not columns_of(con, product, "drift"):
+        return ()
+    rows = con.execute(
+        f"""
+        select feature, method, value, threshold from {product.relation("drift")}
+        where window_end <= $day and window_end > $day - interval 1 day
+        qualify is_alarm and window_end = max(window_end) over (partition by window_kind)
+        order by all
+        """,
+        {"day": day},
+    ).fetchall()
+    return tuple(DriftAlarm(feature, method, value or 0.0, limit or 0.0) for feature, method, value, limit in rows)
+
+
+def _parity(con: "DuckDBPyConnection", product: Product, day: datetime) -> tuple[Parity, ...]:
+    if not columns_of(con, product, "parity"):
+        return ()
+    rows = con.execute(
+        f"""
+        select window_end, sum(n)::bigint, sum(n_equal)::bigint, arg_max(feature, n - n_equal)
+        from {product.relation("parity")} where window_end <= ? group by 1 order by 1 desc limit 7
+        """,
+        [day],
+    ).fetchall()
+    return tuple(Parity(*row) for row in reversed(rows))
+
+
+def _champion(con: "DuckDBPyConnection", product: Product, day: datetime) -> Champion | None:
+    if product.train is None or not _columns(con, "ops", "model_versions"):
+        return None
+    row = con.execute(
+        "select version, labels_known_until from ops.model_versions where product = $product and serves_from <= $day "
+        "and (serves_to is null or serves_to > $day) and labels_known_until <= $day order by version desc limit 1",
+        {"product": product.name, "day": day},
+    ).fetchone()
+    if row is None:
+        return None
+    age, allowed = day - row[1], 2 * product.train.cadence
+    return Champion(row[0], age / timedelta(days=1), allowed / timedelta(days=1))
+
+
+def _columns(con: "DuckDBPyConnection", schema: str, table: str) -> dict[str, str]:
+    rows = con.execute(
+        "select column_name, data_type from duckdb_columns() where schema_name = ? and table_name = ? "
+        "and database_name = current_database() order by column_index",
+        [schema, table],
+    ).fetchall()
+    return dict(rows)

@@ -1,0 +1,88 @@
+"""What only the run itself knows and later runs compare with: what it loaded, and which code it ran."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from ml.diagnosis.evidence import Changed, Load
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+CHANGED_DAYS = 3
+_TABLES = """
+create schema if not exists ops;
+create table if not exists ops.loads (
+    as_of timestamp, asset varchar, files bigint, rows bigint, rejected bigint, reasons varchar, failed varchar,
+    undeclared varchar, last_row_id bigint, primary key (as_of, asset)
+);
+create table if not exists ops.model_code (as_of timestamp, asset varchar, code varchar, primary key (as_of, asset));
+"""
+
+
+def ensure(con: "DuckDBPyConnection") -> None:
+    """Create both tables where they are missing."""
+    con.execute(_TABLES)
+
+
+def record_load(con: "DuckDBPyConnection", asset: str, load: Load, last_row_id: int) -> None:
+    """Add what a run loaded to its day: a second run of the day finds nothing new and must not hide the first."""
+    ensure(con)
+    con.execute(
+        """
+        insert into ops.loads values (?, ?, ?, ?, ?, ?, ?, ?, ?)
+        on conflict do update set files = files + excluded.files, rows = rows + excluded.rows,
+            rejected = rejected + excluded.rejected, failed = excluded.failed, last_row_id = excluded.last_row_id,
+            reasons = coalesce(nullif(excluded.reasons, ''), reasons),
+            undeclared = coalesce(nullif(excluded.undeclared, ''), undeclared)
+        """,
+        [
+            *(load.day, asset, load.files, load.rows, load.rejected),
+            *(load.reasons, load.failed, load.undeclared, last_row_id),
+        ],
+    )
+
+
+def record_code(con: "DuckDBPyConnection", as_of: datetime, code: Mapping[str, str]) -> None:
+    """Keep the hash of each model's code where it is another than the last one."""
+    ensure(con)
+    known = dict(
+        con.execute(
+            "select asset, arg_max(code, as_of) from ops.model_code where as_of <= ? group by 1", [as_of]
+        ).fetchall()
+    )
+    for asset, digest in code.items():
+        if known.get(asset) != digest:
+            con.execute("insert or replace into ops.model_code values (?, ?, ?)", [as_of, asset, digest])
+
+
+def loads(con: "DuckDBPyConnection", asset: str, day: datetime, n: int = 29) -> tuple[Load, ...]:
+    """The last `n` recorded loads up to `day`, oldest first; empty where `day` itself was not recorded."""
+    ensure(con)
+    rows = con.execute(
+        "select as_of, files, rows, rejected, reasons, failed, undeclared from ops.loads "
+        "where asset = ? and as_of <= ? order by as_of desc limit ?",
+        [asset, day, n],
+    ).fetchall()
+    found = tuple(Load(*row) for row in reversed(rows))
+    return found if found and found[-1].day == day else ()
+
+
+def last_row_id(con: "DuckDBPyConnection", asset: str, day: datetime) -> int | None:
+    """The last row that the run of `day` knew, where a later day was recorded too; None: all rows count."""
+    ensure(con)
+    later = con.execute("select 1 from ops.loads where asset = ? and as_of > ? limit 1", [asset, day]).fetchone()
+    own = con.execute("select last_row_id from ops.loads where asset = ? and as_of = ?", [asset, day]).fetchone()
+    return int(own[0]) if later and own else None
+
+
+def changed(
+    con: "DuckDBPyConnection", day: datetime, code: Mapping[str, str], groups: Mapping[str, str]
+) -> tuple[Changed, ...]:
+    """Models of `code` that changed in the last days up to `day`, in the order of `code`."""
+    ensure(con)
+    rows = con.execute(
+        "select asset, max(as_of), count(*) from ops.model_code where as_of <= ? group by 1", [day]
+    ).fetchall()
+    newest = {asset: at for asset, at, n in rows if n > 1 and (day - at).days < CHANGED_DAYS}
+    return tuple(Changed(asset, groups.get(asset, ""), newest[asset]) for asset in code if asset in newest)

@@ -1,0 +1,265 @@
+"""The rules: each piece of broken evidence gives its verdict, what stands upstream wins, no evidence is no crash."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from diagnosis_evidence import DAY, DAYS, N, broken, sound, usage, with_column, with_source
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ml.diagnosis.evidence import (
+    Champion,
+    Changed,
+    ColumnDays,
+    DriftAlarm,
+    Evidence,
+    Failed,
+    Load,
+    Matured,
+    Parity,
+    Source,
+    TableDays,
+)
+from ml.diagnosis.rules import RULES, diagnose
+from ml.diagnosis.verdict import Cause
+
+Break = Callable[[Evidence], Evidence]
+WEEK = timedelta(days=7)
+STEP = Failed("churn/predictions", "ml_engineering", "churn_predictions", "", is_step=True)
+
+
+def failed(message: str) -> Break:
+    return lambda known: replace(known, errors=(replace(STEP, message=message),))
+
+
+def last_load(**changes: object) -> Break:
+    loads = usage().loads
+    return lambda known: with_source(known, loads=(*loads[:-1], replace(loads[-1], **changes)))
+
+
+def silent(position: int) -> Break:
+    loads = tuple(
+        replace(load, files=0, rows=0) if load.day > DAY - 2 * timedelta(days=1) else load for load in usage().loads
+    )
+    return lambda known: with_source(known, position, loads=loads)
+
+
+def feature_jump(known: Evidence) -> Evidence:
+    assert known.features is not None
+    column = replace(known.features.values[0], middle=broken(known.features.values[0].middle, 60.0))
+    return replace(known, features=replace(known.features, values=(column,)))
+
+
+def changed_sql(known: Evidence) -> Evidence:
+    return replace(feature_jump(known), changed=(Changed("features/usage", "analytics_engineering", DAY),))
+
+
+def recent(**changes: object) -> Break:
+    return lambda known: replace(known, recent=replace(known.recent, **changes))  # type: ignore[type-var]
+
+
+def scores(*newest: float) -> Break:
+    def change(known: Evidence) -> Evidence:
+        assert known.scores is not None
+        score, version = known.scores.values
+        return replace(
+            known, scores=replace(known.scores, values=(replace(score, middle=broken(score.middle, *newest)), version))
+        )
+
+    return change
+
+
+def drift(*features: str) -> Break:
+    return lambda known: replace(known, drift=tuple(DriftAlarm(name, "psi", 0.4, 0.1) for name in features))
+
+
+CASES: dict[str, tuple[Break, Cause, str]] = {
+    "disk": (failed("OSError: [Errno 28] No space left on device"), Cause.DISK_FULL, "published/warehouse"),
+    "lock": (failed("WarehouseLocked: w.duckdb is held by PID 7"), Cause.WAREHOUSE_LOCKED, "published/warehouse"),
+    "mlflow": (lambda k: replace(k, mlflow_error="mlflow.db is gone"), Cause.MLFLOW_DOWN, "churn/model"),
+    "unreadable": (last_load(failed="u.csv.gz: not gzip"), Cause.FILE_UNREADABLE, "raw/usage"),
+    "late": (silent(0), Cause.SOURCE_LATE, "raw/usage"),
+    "outcomes": (silent(1), Cause.OUTCOMES_LATE, "raw/lost"),
+    "rejects": (
+        last_load(rejected=600, rows=100, reasons="n_actions is no integer: 600"),
+        Cause.SCHEMA_CHANGE,
+        "raw/usage",
+    ),
+    "twice": (lambda k: with_source(k, again=broken(usage().table.again, 300)), Cause.DUPLICATE_LOAD, "raw/usage"),
+    "few": (lambda k: with_source(k, rows=broken(usage().table.rows, 120)), Cause.SOURCE_VOLUME, "raw/usage"),
+    "hours": (lambda k: with_source(k, hour=broken(usage().table.hour, 21.1)), Cause.CLOCK_SHIFT, "raw/usage"),
+    "future": (lambda k: with_source(k, future=broken(usage().table.future, 90)), Cause.CLOCK_SHIFT, "raw/usage"),
+    "lag": (lambda k: with_source(k, lag_hours=broken(usage().table.lag_hours, 8.0)), Cause.CLOCK_SHIFT, "raw/usage"),
+    "nulls": (lambda k: with_column(k, "n_actions", null_share=broken((0.0,) * N, 0.6)), Cause.NULL_SPIKE, "raw/usage"),
+    "category": (
+        lambda k: with_column(k, "channel", shares=broken(usage().table.values[1].shares, {"Web": 0.5, "mobile": 0.5})),
+        Cause.CATEGORY_RENAMED,
+        "raw/usage",
+    ),
+    "unit": (
+        lambda k: with_column(k, "n_actions", middle=broken(usage().table.values[0].middle, 360.0)),
+        Cause.UNIT_CHANGE,
+        "raw/usage",
+    ),
+    "sql": (changed_sql, Cause.TRANSFORM_CHANGED, "features/usage"),
+    "no champion": (
+        failed("ml.errors.NoServingVersion: no version of churn serves"),
+        Cause.CHAMPION_MISSING,
+        "churn/model",
+    ),
+    "unserved": (lambda k: replace(k, champion=None), Cause.CHAMPION_MISSING, "churn/model"),
+    "step": (failed("KeyError: 'x'"), Cause.STEP_FAILED, "churn/predictions"),
+    "unscored": (lambda k: replace(k, scored=250), Cause.SCORING_INCOMPLETE, "churn/predictions"),
+    "skew": (
+        lambda k: replace(k, parity=(*k.parity[:-1], Parity(DAY, 8000, 7600, "n"))),
+        Cause.TRAIN_SERVE_SKEW,
+        "churn/predictions",
+    ),
+    "concept": (recent(positives=27, auc=0.52, p_auc=0.0005, p_positives=0.0005), Cause.CONCEPT_DRIFT, "churn/model"),
+    "prior": (recent(positives=60, p_positives=0.0005), Cause.PRIOR_SHIFT, "churn/model"),
+    "calibration": (recent(expected=60.0, p_positives=0.0005), Cause.CALIBRATION_LOST, "churn/model"),
+    "scores": (scores(0.12), Cause.CALIBRATION_LOST, "churn/model"),
+    "covariate": (drift("actions_7d", "score"), Cause.COVARIATE_DRIFT, "churn/model"),
+    "stale": (lambda k: replace(k, champion=Champion(1, 200, 180)), Cause.STALE_MODEL, "churn/model"),
+    "benign": (drift("actions_7d"), Cause.BENIGN, "churn/health"),
+    "healthy": (lambda k: k, Cause.HEALTHY, "churn/health"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_broken_piece_of_evidence_gives_its_verdict(name: str) -> None:
+    change, cause, asset = CASES[name]
+    found = diagnose(change(sound()))
+    assert (found.cause, found.asset) == (cause, asset), found
+    assert found.command.startswith(("baton", "df", "git"))
+    assert found.evidence or not found.is_fault
+
+
+def test_what_stands_upstream_explains_what_stands_below() -> None:
+    known = sound()
+    for name in ("covariate", "concept", "skew", "sql", "unit", "nulls", "late", "disk"):
+        change, cause, _ = CASES[name]
+        known = change(known)
+        assert diagnose(known).cause == cause, name
+
+
+def test_the_group_is_the_assets_and_else_the_products() -> None:
+    assert diagnose(CASES["nulls"][0](sound())).group == "data_engineering"
+    assert diagnose(CASES["sql"][0](sound())).group == "analytics_engineering"
+    assert diagnose(CASES["concept"][0](sound())).group == "ml_engineering"
+
+
+def test_since_is_the_first_of_the_unusual_days() -> None:
+    values = broken((0.0,) * N, 0.5, 0.6, 0.7)
+    assert diagnose(with_column(sound(), "n_actions", null_share=values)).since == DAYS[-3]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda k: with_source(k, rows=broken(usage().table.rows, 3000)),  # growth, none of it twice
+        lambda k: with_source(k, rows=broken(usage().table.rows, 520)),  # a quiet holiday
+        lambda k: with_column(k, "n_actions", middle=broken(usage().table.values[0].middle, 2.0)),
+        lambda k: with_column(k, "channel", shares=broken(usage().table.values[1].shares, {"mobile": 1.0})),
+        last_load(undeclared="extra_field"),  # a new field nobody reads
+        last_load(rejected=3),
+        recent(positives=4, auc=0.2, p_auc=0.001),  # four positives rank nothing
+        recent(positives=22, p_positives=0.0005),  # significant, and not twice the habit
+        scores(0.04),
+        lambda k: replace(k, changed=(Changed("features/usage", "", DAY),)),  # changed SQL that changes nothing
+        lambda k: replace(k, trains=False, champion=None, recent=None, parity=()),
+        feature_jump,
+    ],
+)
+def test_what_harms_nobody_is_no_fault(change: Break) -> None:
+    found = diagnose(change(sound()))
+    assert found.cause == Cause.HEALTHY, found
+
+
+def test_everything_ruled_out_is_told_with_its_number() -> None:
+    told = diagnose(sound()).ruled_out
+    assert len(told) >= 14
+    assert all(any(letter.isdigit() for letter in text) or "usual" in text or "no " in text for text in told), told
+
+
+def test_a_drill_of_the_order_is_on_one_screen() -> None:
+    assert len(RULES) <= 25
+    assert len({rule.__name__ for rule in RULES}) == len(RULES)
+    assert all(rule.__doc__ for rule in RULES)
+
+
+floats = st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False, width=32))
+counts = st.integers(0, 10**6)
+series = st.lists(floats, max_size=12).map(tuple)
+columns = st.one_of(
+    st.builds(ColumnDays, st.sampled_from("abc"), st.just("number"), series, series),
+    st.builds(
+        ColumnDays, st.sampled_from("abc"), st.just("category"), series, st.just(()),
+        st.lists(st.dictionaries(st.sampled_from("xyz"), st.floats(0, 1)), max_size=12).map(tuple),
+    ),
+)  # fmt: skip
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> TableDays:
+    n = draw(st.integers(1, 12))
+    many = st.lists(counts, min_size=n, max_size=n).map(tuple)
+    known = st.lists(floats, min_size=n, max_size=n).map(tuple)
+    values = []
+    for column in draw(st.lists(columns, max_size=3)):
+        values.append(
+            replace(
+                column,
+                null_share=draw(known),
+                middle=draw(known) if column.kind == "number" else (),
+                shares=draw(
+                    st.lists(st.dictionaries(st.sampled_from("xyz"), st.floats(0, 1)), min_size=n, max_size=n).map(
+                        tuple
+                    )
+                )
+                if column.kind == "category"
+                else (),
+            )
+        )
+    return TableDays(
+        "raw/t", "g", DAYS[-n:], draw(many), draw(many), draw(many), draw(known), draw(known), tuple(values)
+    )
+
+
+loads = st.builds(
+    Load, st.sampled_from(DAYS), counts, counts, counts, st.text(max_size=5), st.just(""), st.text(max_size=5)
+)
+stretches = st.builds(
+    Matured, st.just(DAY - WEEK), st.just(DAY), st.integers(1, 1000), st.integers(0, 1000), st.floats(0, 1000),
+    st.one_of(st.none(), st.floats(0, 1)), st.one_of(st.none(), st.floats(0, 1)), st.floats(0, 1), st.floats(0, 1),
+)  # fmt: skip
+evidence = st.builds(
+    Evidence,
+    product=st.just("churn"),
+    owner=st.just("ml"),
+    day=st.just(DAY),
+    errors=st.lists(
+        st.builds(Failed, st.just("a/b"), st.just("g"), st.text(max_size=4), st.text(max_size=9)), max_size=2
+    ).map(tuple),
+    sources=st.lists(
+        st.builds(Source, tables(), st.lists(loads, max_size=6).map(tuple), st.booleans()), max_size=2
+    ).map(tuple),
+    features=st.one_of(st.none(), tables()),
+    scores=st.one_of(st.none(), tables()),
+    recent=st.one_of(st.none(), stretches),
+    before=st.one_of(st.none(), stretches),
+    parity=st.lists(st.builds(Parity, st.sampled_from(DAYS), counts, counts), max_size=3).map(tuple),
+    population=st.one_of(st.none(), counts),
+    scored=st.one_of(st.none(), counts),
+    trains=st.booleans(),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(evidence)
+def test_odd_evidence_gives_one_verdict_and_no_crash(known: Evidence) -> None:
+    found = diagnose(known)
+    assert diagnose(known) == found
+    assert not any("nan" in text or "inf " in text for text in found.evidence), found
