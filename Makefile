@@ -37,7 +37,7 @@ ui: setup ## Serve Dagster and MLflow on this machine; Ctrl-C stops both
 	@$(BATON) ui $(ARGS)
 
 test: setup ## All tests (ARGS="-k loader" for some of them)
-	@$(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+	@$(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 soak: setup ## Long simulations, half an hour and more; reports go to docs/reports
 	@BATON_LONG=1 $(PY) -m pytest -m long tests $(ARGS)
