@@ -1,0 +1,188 @@
+"""Who is accountable: upstream from what is broken to the first that is itself broken; all below is blocked."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from orchestration.paging.model import CHECK, FAILED, FRESHNESS, Diagnose, Key, Observation, Signal, World
+
+MODEL_TABLES = frozenset(
+    (
+        *("model", "predictions", "prediction_features", "performance", "performance_hourly", "performance_estimated"),
+        *("drift", "calibration", "worst_slices", "holdout", "parity", "value", "health", "metrics"),
+    )
+)
+BENIGN = "benign"  # the one verdict that makes a failing check a line of the daily digest
+
+
+@dataclass(frozen=True)
+class Case:
+    """One cause as it looks now: what an open incident is compared with. `assets`: the accountable one first.
+
+    roots: the broken assets with none broken above; a diagnosis may name another as accountable.
+    """
+
+    assets: tuple[str, ...]
+    roots: tuple[str, ...]
+    group: str
+    cause: str
+    kind: str
+    since: datetime
+    signals: tuple[Signal, ...]
+    blocked: tuple[str, ...]
+    confidence: float = 0.0
+    evidence: tuple[str, ...] = ()
+    ruled_out: tuple[str, ...] = ()
+    command: str = ""
+    run_id: str = ""
+
+    @property
+    def asset(self) -> str:
+        """The accountable asset."""
+        return self.assets[0]
+
+    @property
+    def keys(self) -> frozenset[Key]:
+        """The signals that belong to it."""
+        return frozenset(signal.key for signal in self.signals)
+
+
+def ancestors(asset: str, parents: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    """Everything above `asset`."""
+    seen: set[str] = set()
+    queue = list(parents.get(asset, ()))
+    while queue:
+        found = queue.pop()
+        if found not in seen:
+            seen.add(found)
+            queue += parents.get(found, ())
+    return frozenset(seen)
+
+
+def below(assets: Iterable[str], parents: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    """Everything that depends on any of `assets`, themselves excluded."""
+    children: dict[str, list[str]] = {}
+    for child, above in parents.items():
+        for parent in above:
+            children.setdefault(parent, []).append(child)
+    start = set(assets)
+    seen, queue = set(start), list(start)
+    while queue:
+        for child in children.get(queue.pop(), ()):
+            if child not in seen:
+                seen.add(child)
+                queue.append(child)
+    return frozenset(seen - start)
+
+
+def accountable(broken: Iterable[str], parents: Mapping[str, frozenset[str]]) -> dict[str, str]:
+    """For each broken asset the one that answers for it: a broken asset above it with none broken above, or itself.
+
+    Of several the alphabetically first; each of them answers for itself anyway.
+    """
+    wanted = set(broken)
+    above = {asset: ancestors(asset, parents) & wanted for asset in wanted}
+    roots = {asset for asset, found in above.items() if not found}
+    return {asset: min((above[asset] & roots) or {asset}) for asset in wanted}
+
+
+def cases(signals: Mapping[Key, Signal], not_run: Iterable[str], world: World, diagnose: Diagnose | None) -> list[Case]:
+    """The causes that stand now, each with everything that follows from it. not_run: planned and not materialized."""
+    failing: dict[str, list[Signal]] = {}
+    for signal in signals.values():
+        if signal.is_failing:
+            failing.setdefault(signal.asset, []).append(signal)
+    answers = accountable(failing, world.parents)
+    found: dict[object, Case] = {}
+    for root in sorted(set(answers.values())):
+        own = sorted(failing[root], key=_weight)
+        symptoms = [s for asset, by in sorted(answers.items()) if by == root and asset != root for s in failing[asset]]
+        case, same = _case(root, own, symptoms, world, diagnose)
+        if case is not None:
+            found[same] = _merged(found[same], case) if same in found else case
+    left = set(not_run) - set(failing)
+    return [_with_blocked(case, left, world) for case in found.values()]
+
+
+def _case(
+    root: str, own: Sequence[Signal], symptoms: Sequence[Signal], world: World, diagnose: Diagnose | None
+) -> tuple[Case | None, object]:
+    """The case of one root, None where a diagnosis finds no harm, and what makes two of them one."""
+    first = own[0]
+    group = first.group or world.groups.get(root, "")
+    every = (*own, *symptoms)
+    since = min((signal.since for signal in own if signal.since), default=first.at)
+    plain = Case(
+        assets=(root,),
+        roots=(root,),
+        group=group,
+        cause=cause_of(first),
+        kind=kind_of(root),
+        since=since,
+        signals=every,
+        blocked=(),
+        evidence=tuple(signal.message for signal in own if signal.message)[:3],
+        command=first.command,
+        run_id=first.run_id,
+    )
+    verdict = diagnose(root, [_seen(signal) for signal in every]) if diagnose else None
+    if verdict is not None and verdict.cause == BENIGN:
+        return None, root
+    if verdict is None or verdict.kind == "none":  # nothing found is no reason to be silent about what is broken
+        started = None if first.source == FRESHNESS else first.since_as_of
+        return plain, (group, plain.cause, started)
+    case = replace(
+        plain,
+        assets=tuple(dict.fromkeys((verdict.asset or root, root))),
+        group=verdict.group or group,
+        cause=verdict.cause or plain.cause,
+        kind=verdict.kind or plain.kind,
+        since=verdict.since or since,
+        confidence=verdict.confidence,
+        evidence=tuple(verdict.evidence[:3]) or plain.evidence,
+        ruled_out=tuple(verdict.ruled_out),
+        command=verdict.command or plain.command,
+    )
+    return case, case.asset
+
+
+def _seen(signal: Signal) -> Observation:
+    return Observation(
+        *signal.key, FAILED, signal.at, signal.as_of, signal.run_id, "error", signal.group, signal.message
+    )
+
+
+def _merged(one: Case, other: Case) -> Case:
+    return replace(
+        one,
+        assets=tuple(dict.fromkeys((*one.assets, *other.assets))),
+        roots=tuple(dict.fromkeys((*one.roots, *other.roots))),
+        since=min(one.since, other.since),
+        signals=(*one.signals, *other.signals),
+        evidence=tuple(dict.fromkeys((*one.evidence, *other.evidence)))[:3],
+    )
+
+
+def _with_blocked(case: Case, not_run: set[str], world: World) -> Case:
+    """A step that fails takes along what stands in its run and is no descendant; that is blocked too."""
+    found = below(case.assets, world.parents) | not_run
+    return replace(case, blocked=tuple(sorted(found - set(case.assets))))
+
+
+def _weight(signal: Signal) -> tuple[int, str]:
+    """A step that failed explains more than a check, a check more than an age."""
+    return {"step": 0, CHECK: 1, FRESHNESS: 2}.get(signal.source, 3), signal.name
+
+
+def cause_of(signal: Signal) -> str:
+    """A cause in words where nothing diagnosed it: the check's own name."""
+    if signal.source == FRESHNESS:
+        return "nothing has run"
+    if signal.source == CHECK:
+        return signal.name.replace("_", " ")
+    return signal.name if signal.name != "materialized" else "it could not be built"
+
+
+def kind_of(asset: str) -> str:
+    """Data or model, where nothing diagnosed it: by what the asset is."""
+    return "model" if asset.split("/")[-1] in MODEL_TABLES else "data"

@@ -1,0 +1,101 @@
+"""How a message leaves: Apprise by URL, or a readable file in the home where nobody set an address."""
+
+import logging
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from orchestration.paging.model import PAGES, Message, Team
+
+_STATUS = re.compile(r"error[=: ]+(\d{3})", re.IGNORECASE)
+
+
+class NotDelivered(RuntimeError):
+    """The channel did not take the message; the text holds no address."""
+
+
+class Channel(Protocol):
+    """Sends one message to one address. Raises NotDelivered."""
+
+    def send(self, address: str, message: Message, title: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a group's messages go. `url` None: `missing` says what is not set."""
+
+    url: str | None
+    missing: str = ""
+
+    @property
+    def scheme(self) -> str:
+        """The part of the address that is no secret: slack, mailto, json."""
+        return (self.url or "").partition("://")[0] or "file"
+
+
+def address_of(team: Team | None) -> Address:
+    """A group's address: an Apprise URL as it stands, or the environment variable that env:NAME names."""
+    if team is None or not team.page:
+        return Address(None, "the group has no page address")
+    if not team.page.startswith("env:"):
+        return Address(team.page)
+    name = team.page.removeprefix("env:")
+    found = os.environ.get(name, "").strip()
+    return Address(found) if found else Address(None, f"{name} is not set")
+
+
+class Apprise:
+    """The real channel."""
+
+    def send(self, address: str, message: Message, title: str) -> None:
+        """Raises NotDelivered with the scheme and, where there is one, the HTTP status."""
+        import apprise
+
+        scheme = address.partition("://")[0]
+        types = {"resolved": "success", "unblocked": "success", "blocked": "info", "digest": "info"}
+        kind = types.get(message.kind, "failure" if message.kind in PAGES else "info")
+        with _Heard() as heard:
+            sender = apprise.Apprise()
+            if not sender.add(address):
+                raise NotDelivered(f"{scheme}: this is no address that Apprise knows")
+            if not sender.notify(body=message.body, title=title, notify_type=apprise.NotifyType(kind)):
+                raise NotDelivered(f"{scheme}: {heard.reason()}")
+
+
+class _Heard:
+    """Apprise says in its log why it failed, with the address: heard here, kept from every other log."""
+
+    def __enter__(self) -> "_Heard":
+        self._log = logging.getLogger("apprise")
+        self._before = self._log.propagate, self._log.level, list(self._log.handlers)
+        self._records: list[str] = []
+        handler = logging.Handler()
+        handler.emit = lambda record: self._records.append(record.getMessage())  # type: ignore[method-assign]
+        self._log.handlers, self._log.propagate = [handler], False
+        self._log.setLevel(logging.WARNING)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._log.propagate, level, self._log.handlers = self._before
+        self._log.setLevel(level)
+
+    def reason(self) -> str:
+        """What is safe to keep of it."""
+        for line in self._records:
+            if status := _STATUS.search(line):
+                return f"the receiver answered {status[1]}"
+        return "nobody answered" if any("onnection" in line for line in self._records) else "it was refused"
+
+
+def write_file(folder: Path, message: Message, title: str, reason: str = "") -> Path:
+    """The message as a file for people; the same message is the same file. Returns its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name = f"{message.created_at:%Y-%m-%dT%H-%M-%S} {message.group} {message.kind} {message.key.split('-', 1)[-1]}.txt"
+    path = folder / name
+    fresh = path.with_suffix(f".{os.getpid()}")
+    head = f"To {message.group}. {reason}".strip()
+    fresh.write_text(f"{title}\n{head}\n\n{message.body}")
+    fresh.replace(path)
+    return path

@@ -1,0 +1,148 @@
+"""One look: what was seen since the last one becomes incidents and messages. A pure function of its arguments."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from orchestration.paging import incidents, signals, texts
+from orchestration.paging.cause import cases, cause_of
+from orchestration.paging.model import (
+    NOT_RUN,
+    Diagnose,
+    Digest,
+    Incident,
+    Key,
+    Message,
+    Observation,
+    Policy,
+    Signal,
+    State,
+    World,
+)
+
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one look changed. `withdrawn`: keys of messages that must not be sent any more."""
+
+    state: State
+    messages: tuple[Message, ...] = ()
+    withdrawn: frozenset[str] = frozenset()
+
+
+def observe(
+    state: State,
+    batches: Sequence[Sequence[Observation]],
+    now: datetime,
+    world: World,
+    policy: Policy | None = None,
+    diagnose: Diagnose | None = None,
+) -> Look:
+    """Take in what was seen, one batch per run and oldest first, then let time do what it does.
+
+    diagnose(asset, observations) names cause and group of a broken asset; None: the first broken one upstream answers,
+    and the cause is its check's name.
+    """
+    policy = policy or Policy()
+    ledger = incidents.Ledger.of(state, world, policy, now)
+    known = signals.retired(state.signals, world)
+    let_go = len(known) < len(state.signals)
+    silent: set[Key] = set()
+    for batch in batches if batches or not let_go else [[]]:
+        known = signals.retired(signals.absorb(known, batch, policy), world)
+        not_run = {seen.asset for seen in batch if seen.source == NOT_RUN}
+        found = cases(known, not_run, world, diagnose)
+        incidents.match(ledger, found)
+        silent = {signal.key for signal in known.values() if signal.is_failing}
+        silent -= {key for case in found for key in case.keys}
+    incidents.tick(ledger)
+    digests = dict(state.digests)
+    if batches:
+        _digest(ledger, known, silent, digests)
+    after = replace(
+        state,
+        signals=known,
+        incidents=ledger.incidents,
+        pending=ledger.pending,
+        digests=digests,
+        last_id=ledger.last_id,
+    )
+    return Look(after, tuple(ledger.messages), frozenset(ledger.withdrawn))
+
+
+def _digest(ledger: incidents.Ledger, known: dict[Key, Signal], silent: set[Key], digests: dict[str, Digest]) -> None:
+    """Warnings, and failures that harm nothing: at most one message a day and group, only when there is news."""
+    lines: dict[str, list[str]] = {}
+    for signal in sorted(known.values(), key=lambda each: each.key):
+        if signal.is_warned or signal.key in silent:
+            lines.setdefault(signal.group or ledger.world.groups.get(signal.asset, ""), []).append(_line(signal))
+    for group in texts.by_group(lines):
+        last = digests.get(group)
+        names = "\n".join(line.split(": ")[0] for line in lines[group])
+        if last and (last.content == names or abs(ledger.now - last.sent_at) < DAY):
+            continue
+        gone = len(set(last.content.split("\n")) - set(names.split("\n"))) if last else 0
+        title, body = texts.digest(group, lines[group], gone, ledger.now)
+        key = f"baton-{ledger.name}-digest-{group}-{ledger.now:%Y%m%dT%H%M%S}"
+        ledger.say(Message(key, None, "digest", group, title, f"{body}\nref {key}\n", ledger.now))
+        digests[group] = Digest(group, ledger.now, names)
+
+
+def _line(signal: Signal) -> str:
+    return f"{signal.asset} {cause_of(signal)}: {texts.masked(signal.message)}".rstrip(": ")
+
+
+class NoSuchIncident(ValueError):
+    """An id that no open incident has."""
+
+
+class NoSuchGroup(ValueError):
+    """A group that is not in the roster."""
+
+
+def acknowledge(state: State, number: int, who: str, now: datetime, world: World) -> Look:
+    """Somebody works on incident `number`. Raises NoSuchIncident."""
+    ledger = incidents.Ledger.of(state, world, Policy(), now)
+    incidents.acknowledge(ledger, _open_one(state, number), who)
+    return _after(state, ledger)
+
+
+def snooze(state: State, number: int, until: datetime, who: str, now: datetime, world: World) -> Look:
+    """Quiet until `until`, at most 30 days ahead. Raises NoSuchIncident, ValueError."""
+    incident, policy = _open_one(state, number), Policy()
+    if not now < until <= now + policy.longest_snooze:
+        raise ValueError(
+            f"until is {until}; allowed is after {now} and at most {policy.longest_snooze.days} days ahead. "
+            f"Try: baton snooze {number} --until {now + timedelta(hours=4):%Y-%m-%dT%H:%M}"
+        )
+    ledger = incidents.Ledger.of(state, world, policy, now)
+    incidents.snooze(ledger, incident, until, who)
+    return _after(state, ledger)
+
+
+def pass_on(state: State, number: int, group: str, why: str, now: datetime, world: World) -> Look:
+    """Incident `number` belongs to `group`. Raises NoSuchIncident, NoSuchGroup, ValueError when it already has it."""
+    incident = _open_one(state, number)
+    if group not in world.teams:
+        raise NoSuchGroup(f"group is {group!r}; allowed are {', '.join(sorted(world.teams))}")
+    if group == incident.group:
+        raise ValueError(f"incident {number} is with {group} already. Next: baton ack {number}")
+    ledger = incidents.Ledger.of(state, world, Policy(), now)
+    incidents.pass_on(ledger, incident, group, why)
+    return _after(state, ledger)
+
+
+def _open_one(state: State, number: int) -> Incident:
+    incident = state.incidents.get(number)
+    if incident is None or not incident.is_open:
+        numbers = ", ".join(str(each.id) for each in state.incidents.values() if each.is_open) or "none"
+        over = "is over" if incident else "does not exist"
+        raise NoSuchIncident(f"incident {number} {over}; open are: {numbers}. Next: baton incidents")
+    return incident
+
+
+def _after(state: State, ledger: incidents.Ledger) -> Look:
+    after = replace(state, incidents=ledger.incidents, pending=ledger.pending, last_id=ledger.last_id)
+    return Look(after, tuple(ledger.messages), frozenset(ledger.withdrawn))

@@ -1,0 +1,336 @@
+"""Which incidents and messages a sequence of observations makes: the pure core, no store, no clock of its own."""
+
+import itertools
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import pytest
+from paging_world import ANALYTICS, CHAIN, DATA, DAY, HOUR, ML, NOW, SUCCESS, WORLD, all_ok, seen
+
+from orchestration.paging import core
+from orchestration.paging.cause import accountable
+from orchestration.paging.model import (
+    FAILED,
+    FRESHNESS,
+    INSUFFICIENT,
+    NOT_RUN,
+    OK,
+    PAGES,
+    STEP,
+    Message,
+    Observation,
+    Policy,
+    State,
+)
+
+
+class Told:
+    """A state that goes on, and everything that was said on the way."""
+
+    def __init__(self) -> None:
+        self.state = State("t")
+        self.messages: list[Message] = []
+        self.withdrawn: set[str] = set()
+
+    def look(self, *batches: Sequence[Observation], now: datetime = NOW, **more: object) -> list[tuple[str, str]]:
+        return self.take(core.observe(self.state, batches, now, WORLD, **more))  # type: ignore[arg-type]
+
+    def take(self, look: core.Look) -> list[tuple[str, str]]:
+        self.state = replace(look.state, pending={})  # everything is delivered at once
+        self.messages += look.messages
+        self.withdrawn |= look.withdrawn
+        return [(message.kind, message.group) for message in look.messages]
+
+    @property
+    def open(self) -> dict[str, str]:
+        return {each.asset: each.state for each in self.state.incidents.values() if each.is_open}
+
+
+@dataclass(frozen=True)
+class Says:
+    asset: str
+    group: str
+    cause: str = "source_late"
+    kind: str = "data"
+    confidence: float = 0.9
+    since: datetime | None = None
+    evidence: tuple[str, ...] = ("newest row is 31 h old",)
+    ruled_out: tuple[str, ...] = ()
+    command: str = "baton diagnose churn"
+
+
+def test_one_failure_is_one_page_and_everybody_below_hears_who_is_on_it() -> None:
+    told = Told()
+    told.look([seen("raw/usage")])
+    assert Counter(m.kind for m in told.messages) == {"opened": 1, "blocked": 3}
+    assert {m.group for m in told.messages if m.kind == "blocked"} == {ANALYTICS, ML, SUCCESS}
+    body = told.messages[0].body
+    for part in ("raw/usage", "Since", "data, not the model", "raw/usage has 3 rows", "Customer success call list"):
+        assert part in body, part
+    for part in ("/runs/r1", "baton ack 1", "ref baton-t-1.1"):
+        assert part in body, part
+
+
+def test_thirty_failures_of_one_cause_are_one_page() -> None:
+    told = Told()
+    told.look([seen(asset, name=f"check_{n}") for asset in CHAIN if asset != "raw/invoices" for n in range(5)])
+    for day in range(1, 6):
+        told.look([seen("raw/usage", at=NOW + day * DAY, name="check_0")], now=NOW + day * HOUR / 10)
+    assert [m.group for m in told.messages if m.kind in PAGES] == [DATA]
+
+
+def test_two_sources_that_broke_together_in_the_same_way_are_one_incident_and_in_another_way_two() -> None:
+    told = Told()
+    told.look([seen("raw/usage"), seen("raw/invoices")])
+    assert len(told.open) == 1
+    assert told.state.incidents[1].assets == ("raw/invoices", "raw/usage")
+    apart = Told()
+    apart.look([seen("raw/usage"), seen("raw/invoices", name="nulls")])
+    assert len(apart.open) == 2
+
+
+def test_a_flapping_check_pages_once_and_then_has_to_settle() -> None:
+    told = Told()
+    for n in range(30):
+        told.look([seen("raw/usage", FAILED if n % 2 == 0 else OK, NOW + n * HOUR)], now=NOW + n * HOUR / 10)
+    kinds = Counter(m.kind for m in told.messages if m.group == DATA)
+    assert kinds == {"opened": 1, "resolved": 1, "reopened": 1}
+    for n in range(30, 33):
+        told.look([seen("raw/usage", OK, NOW + n * HOUR)], now=NOW + n * HOUR / 10)
+    assert told.open == {}
+
+
+def test_k_of_m_keeps_a_single_failure_quiet() -> None:
+    told, patient = Told(), Policy(k=2, of=3)
+    pattern = [FAILED, OK, OK, FAILED, OK, FAILED]
+    said = [told.look([seen("raw/usage", s, NOW + n * HOUR)], policy=patient) for n, s in enumerate(pattern)]
+    assert [bool(each) for each in said] == [False, False, False, False, False, True]
+
+
+def test_a_cause_that_sharpens_is_no_page_and_another_group_is_a_hand_over_but_never_back() -> None:
+    told = Told()
+    told.look([seen("churn/performance")])
+    assert told.open == {"churn/performance": "open"}
+    at = [NOW + n * HOUR / 10 for n in range(1, 5)]
+
+    def says(verdict: Says) -> dict[str, object]:
+        return {"diagnose": lambda asset, seen: verdict}
+
+    again = [seen("churn/performance", at=moment) for moment in at]
+    assert told.look([again[0]], **says(Says("churn/performance", ML, "concept_drift", "model", 0.5))) == []
+    assert told.state.incidents[1].cause == "concept_drift"
+    moved = told.look([again[1]], **says(Says("raw/usage", DATA)))
+    assert ("handover", DATA) in moved
+    assert ("handed_over", ML) in moved
+    assert told.look([again[2]], **says(Says("churn/performance", ML, "concept_drift", "model", 0.99))) == []
+    assert told.state.incidents[1].group == DATA
+    assert len(told.open) == 1
+    told.look(all_ok(NOW + HOUR), now=NOW + HOUR)
+    over = Counter((m.kind, m.group) for m in told.messages if m.kind in ("resolved", "unblocked"))
+    assert over[("resolved", DATA)] == 1
+    assert over[("unblocked", ML)] == 1
+    assert max(over.values()) == 1
+
+
+def test_benign_is_a_line_in_the_digest_and_a_diagnosis_that_finds_nothing_silences_nothing() -> None:
+    told = Told()
+    benign = Says("churn/drift", ML, "benign", "none")
+    assert told.look([seen("churn/performance")], diagnose=lambda a, s: benign) == [("digest", ML)]
+    healthy = Says("churn/health", ML, "healthy", "none")
+    assert Told().look([seen("churn/performance")], diagnose=lambda a, s: healthy)[0] == ("opened", ML)
+
+
+def test_unanswered_goes_to_the_backup_once_and_acknowledged_does_not() -> None:
+    told = Told()
+    told.look([seen("raw/usage")])
+    assert told.look(now=NOW + 3 * HOUR) == []
+    assert told.look(now=NOW + 4 * HOUR) == [("escalated", ANALYTICS)]
+    assert told.look(now=NOW + 40 * HOUR) == []
+    calm = Told()
+    calm.look([seen("raw/usage")])
+    calm.take(core.acknowledge(calm.state, 1, "ann", NOW + HOUR, WORLD))
+    assert calm.look(now=NOW + 400 * HOUR) == []
+
+
+def test_a_snooze_ends_and_says_so_if_it_is_still_broken() -> None:
+    told = Told()
+    told.look([seen("raw/usage")])
+    told.take(core.snooze(told.state, 1, NOW + 10 * HOUR, "ann", NOW, WORLD))
+    assert told.look([seen("raw/usage", at=NOW + HOUR)], now=NOW + 9 * HOUR) == []
+    assert told.look(now=NOW + 10 * HOUR) == [("snooze_over", DATA)]
+    assert told.look(now=NOW + 14 * HOUR) == [("escalated", ANALYTICS)]
+    with pytest.raises(ValueError) as raised:
+        core.snooze(told.state, 1, NOW + 60 * DAY, "ann", NOW, WORLD)
+    assert "30 days" in str(raised.value)
+
+
+def test_passing_on_pages_the_other_group_and_no_diagnosis_moves_it_again() -> None:
+    told = Told()
+    told.look([seen("churn/performance")])
+    said = told.take(core.pass_on(told.state, 1, ANALYTICS, "the join lost rows", NOW, WORLD))
+    assert said == [("handover", ANALYTICS), ("handed_over", ML)]
+    assert "the join lost rows" in told.messages[-2].body
+    told.look([seen("churn/performance", at=NOW + HOUR)], diagnose=lambda a, s: Says("raw/usage", DATA))
+    incident = told.state.incidents[1]
+    assert (incident.group, incident.misrouted) == (ANALYTICS, 1)
+    with pytest.raises(core.NoSuchGroup, match=DATA):
+        core.pass_on(told.state, 1, "nobody", "", NOW, WORLD)
+    with pytest.raises(core.NoSuchIncident, match="open are: 1"):
+        core.acknowledge(told.state, 7, "ann", NOW, WORLD)
+
+
+def test_warnings_come_once_a_day_only_when_there_is_news_and_too_little_data_never() -> None:
+    told = Told()
+    warned = seen("churn/performance", severity="warn")
+    assert told.look([warned, seen("raw/usage", INSUFFICIENT)]) == [("digest", ML)]
+    for day in (1, 2, 3):
+        assert told.look([replace(warned, at=NOW + day * DAY, as_of=NOW + day * DAY)], now=NOW + day * DAY) == []
+    new = seen("churn/model", at=NOW + 3 * DAY, severity="warn")
+    assert told.look([new], now=NOW + 3 * DAY + HOUR) == [("digest", ML)]
+    newer = seen("churn/predictions", at=NOW + 3 * DAY, severity="warn")
+    assert told.look([newer], now=NOW + 3 * DAY + 2 * HOUR) == []
+    assert told.open == {}
+
+
+def test_too_little_data_keeps_an_incident_open_and_lets_go_after_two_weeks() -> None:
+    told = Told()
+    told.look([seen("churn/performance")])
+    for day in range(1, 15):
+        told.look([seen("churn/performance", INSUFFICIENT, NOW + day * DAY)], now=NOW + day * DAY)
+        assert told.open, day
+    told.look([seen("churn/performance", INSUFFICIENT, NOW + 15 * DAY)], now=NOW + 15 * DAY)
+    assert told.open == {}
+
+
+def test_an_old_partition_turns_nothing_green_and_nothing_red() -> None:
+    told = Told()
+    told.look([seen("raw/usage")])
+    old = seen("raw/usage", OK, NOW + HOUR, as_of=NOW - 5 * DAY)
+    assert told.look([old]) == []
+    assert told.open
+    told.look(all_ok(NOW + 2 * HOUR))
+    assert told.open == {}
+    assert told.look([seen("raw/usage", at=NOW + 3 * HOUR, as_of=NOW - 5 * DAY)]) == []
+    assert told.open == {}
+
+
+def test_dagsters_green_does_not_mend_freshness_and_a_materialization_of_an_old_day_neither() -> None:
+    told = Told()
+    stale = Observation("raw/usage", FRESHNESS, "policy", FAILED, NOW, NOW.replace(hour=0))
+    told.look([stale])
+    assert told.state.incidents[1].cause == "nothing has run"
+    made = Observation("raw/usage", STEP, "materialized", OK, NOW + HOUR, NOW.replace(hour=0) - 3 * DAY)
+    told.look([made])
+    assert told.open
+    told.look([replace(made, as_of=NOW.replace(hour=0), at=NOW + 2 * HOUR)])
+    assert told.open == {}
+
+
+def test_what_did_not_run_is_blocked_and_no_incident_of_its_own() -> None:
+    told = Told()
+    left = Observation("raw/invoices", NOT_RUN, "planned", FAILED, NOW, NOW)
+    broke = seen("churn/model", source=STEP, name="materialized")
+    told.look([broke, left])
+    assert told.open == {"churn/model": "open"}
+    assert "raw/invoices" in told.state.incidents[1].blocked
+
+
+def test_mended_upstream_and_still_broken_below_stays_one_incident() -> None:
+    told = Told()
+    told.look([seen("raw/usage"), seen("staging/usage")])
+    said = told.look([seen("raw/usage", OK, NOW + HOUR), seen("staging/usage", at=NOW + HOUR)])
+    assert ("handover", ANALYTICS) in said
+    assert list(told.open) == ["staging/usage"]
+    assert len(told.state.incidents) == 1
+
+
+def test_a_check_that_the_project_no_longer_has_holds_nothing_open() -> None:
+    told = Told()
+    told.look([seen("raw/usage")])
+    world = replace(WORLD, checks=frozenset({("raw/usage", "another")}))
+    told.take(core.observe(told.state, [], NOW, world))
+    assert told.open == {}
+
+
+def test_whoever_could_not_be_told_before_it_was_over_gets_one_message() -> None:
+    fail, mend = [seen("raw/usage")], [seen("raw/usage", OK, NOW + HOUR)]
+    look = core.observe(State("t"), [fail, mend], NOW + DAY, WORLD)
+    assert [(m.kind, m.group) for m in look.messages] == [("resolved_late", DATA)]
+    assert "raw/usage has 3 rows" in look.messages[0].body
+    first = core.observe(State("t"), [fail], NOW, WORLD)
+    second = core.observe(first.state, [mend], NOW + DAY, WORLD)
+    assert {m.key for m in first.messages} == second.withdrawn
+    assert [(m.kind, m.group) for m in second.messages] == [("resolved_late", DATA)]
+
+
+def test_a_clock_wound_back_neither_blinds_nor_freezes_the_pager() -> None:
+    told = Told()
+    told.look([seen("raw/usage", at=NOW, as_of=datetime(2031, 1, 1))], now=datetime(2031, 1, 1, 6))
+    told.look([seen("raw/usage", at=NOW + HOUR)], now=NOW + HOUR)
+    assert told.look(now=NOW + 6 * HOUR) == [("escalated", ANALYTICS)]
+    told.look([seen("raw/usage", OK, NOW + 7 * HOUR)], now=NOW + 7 * HOUR)
+    assert told.open == {}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_late_repeated_and_out_of_order_events_end_in_the_same_incidents(seed: int) -> None:
+    chance = random.Random(seed)
+    runs = []
+    for n in range(8):
+        at = NOW + n * 6 * HOUR
+        day = at.replace(hour=0) - chance.choice([timedelta(0), timedelta(0), 3 * DAY])
+        runs.append([seen(a, chance.choice([OK, FAILED]), at, as_of=day, event_id=i) for i, a in enumerate(CHAIN)])
+
+    def roots(state: State) -> set[str]:
+        failing = {key for key, signal in state.signals.items() if signal.is_failing}
+        assert failing == {key for each in state.incidents.values() if each.is_open for key in each.signals}
+        return {root for each in state.incidents.values() if each.is_open for root in each.roots}
+
+    # Flapping remembers the order in which things were judged; what stands last is the same for all.
+    calm = Policy(flaps=99)
+    expected = roots(core.observe(State("t"), [list(itertools.chain(*runs))], NOW + 3 * DAY, WORLD, calm).state)
+    for _ in range(3):
+        mixed = [event for run in runs for event in run for _ in range(chance.choice([1, 2]))]
+        chance.shuffle(mixed)
+        told = Told()
+        for start in range(0, len(mixed), 7):
+            told.look(mixed[start : start + 7], now=NOW + 3 * DAY, policy=calm)
+        assert roots(told.state) == expected
+    # A sensor that slept and one that looked after each run know the same incidents.
+    slept, awake = Told(), Told()
+    slept.look(*runs, now=NOW + 3 * DAY)
+    for run in runs:
+        awake.look(run, now=NOW + 3 * DAY)
+    assert [(i.asset, i.group, i.state, i.signals) for i in slept.state.incidents.values()] == [
+        (i.asset, i.group, i.state, i.signals) for i in awake.state.incidents.values()
+    ]
+
+
+def test_the_walk_agrees_with_a_plain_search() -> None:
+    chance = random.Random(3)
+    for _ in range(200):
+        names = [f"a{n}" for n in range(8)]
+        parents = {x: frozenset(p for p in names[:n] if chance.random() < 0.3) for n, x in enumerate(names)}
+        broken = {x for x in names if chance.random() < 0.5}
+
+        def above(asset: str, parents: dict[str, frozenset[str]] = parents) -> set[str]:
+            return set(parents[asset]).union(*(above(p) for p in parents[asset]), set())
+
+        for asset, root in accountable(broken, parents).items():
+            assert root in broken
+            assert not above(root) & broken
+            assert root == asset or root in above(asset)
+            assert (root == asset) == (not above(asset) & broken)
+
+
+def test_ten_thousand_observations_are_one_quick_look() -> None:
+    import time
+
+    many = [seen("raw/usage", OK if n % 3 else FAILED, NOW, name=f"c{n}") for n in range(10_000)]
+    began = time.process_time()
+    look = core.observe(State("t"), [many], NOW, WORLD)
+    assert time.process_time() - began < 3
+    assert sum(message.kind in PAGES for message in look.messages) == 1
