@@ -26,8 +26,8 @@ gathered as (
         on needed.window_kind = targets.window_kind and needed.tick = targets.tick and needed.slice_name = targets.slice_name
         and needed.slice_value = targets.slice_value and targets.rank_version = case when needed.n = needed.n_all then 'all' else needed.version end
     left join ranks on targets.target = ranks.target
-    left join repeats_matured on targets.target = repeats_matured.target
-    left join repeats_naive on targets.target = repeats_naive.target
+    left join repeats as repeats_matured on targets.target = repeats_matured.target and repeats_matured.reading = 0
+    left join repeats as repeats_naive on targets.target = repeats_naive.target and repeats_naive.reading = 1
     left join calibrated
         on needed.window_kind = calibrated.window_kind and needed.tick = calibrated.tick and needed.slice_name = calibrated.slice_name
         and needed.slice_value = calibrated.slice_value and needed.version = calibrated.version

@@ -9,16 +9,10 @@ exact_scores as (
     {{ baton.target_members(slices, windows, 'targets.target, members.score, members.label, members.seen_label', "targets.method = 'exact'") }}
 ),
 
-series as (
-    select slice_name, slice_value, rank_version, cast(row_number() over (order by slice_name, slice_value, rank_version) as integer) as series
-    from (select distinct slice_name, slice_value, rank_version from targets where method = 'binned') as distinct_series
-),
-
 binned_targets as (
-    select targets.target, targets.window_kind, targets.tick, series.series
+    select target, window_kind, tick, series
     from targets
-    inner join series on targets.slice_name = series.slice_name and targets.slice_value = series.slice_value and targets.rank_version = series.rank_version
-    where targets.method = 'binned'
+    where method = 'binned'
 ),
 
 {% for unit in units if unit != 'whole' -%}
@@ -26,11 +20,9 @@ binned_{{ unit }}s as (
     select wanted.series, wanted.tick, hourly.score_bin, {{ baton.histogram_sums() }}
     from {{ hourly }} as hourly
     inner join (
-        select distinct series.series, target_ticks.tick, target_ticks.slice_name, target_ticks.slice_value, target_ticks.rank_version
+        select distinct series, tick, slice_name, slice_value, rank_version
         from target_ticks
-        inner join series
-            on target_ticks.slice_name = series.slice_name and target_ticks.slice_value = series.slice_value and target_ticks.rank_version = series.rank_version
-        where target_ticks.method = 'binned' and target_ticks.unit = '{{ unit }}'
+        where method = 'binned' and unit = '{{ unit }}'
     ) as wanted
         on hourly.slice_name = wanted.slice_name and hourly.slice_value = wanted.slice_value
         and {{ baton.tick(unit, baton.hour_number('hourly.hour')) }} = wanted.tick
@@ -55,7 +47,7 @@ steps as (
     inner join (
         select series.series, hourly.score_bin, {{ baton.histogram_sums() }}
         from {{ hourly }} as hourly
-        inner join series
+        inner join (select * from series where series in (select series from binned_targets)) as series
             on hourly.slice_name = series.slice_name and hourly.slice_value = series.slice_value
             and (series.rank_version = 'all' or series.rank_version = hourly.model_version)
         where hourly.kind = 'scores' and hourly.hour <= {{ baton.as_of() }}

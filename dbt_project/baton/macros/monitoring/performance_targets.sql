@@ -1,5 +1,5 @@
 {#
-CTEs `needed` (windows to compute), `gone` (rows of the table that hold no longer) and `targets` (what to rank for the needed ones). A window is not needed if the table has its
+CTEs `needed` (windows to compute), `gone` (rows of the table that hold no longer), `targets` (what to rank for the needed ones; series: its slice and version, line: these and its kind). A window is not needed if the table has its
 row with the same content. A version that is alone in its window shares the ranking of `all`. Rankings are exact where `ranked_exactly` says so; else scores are binned.
 #}
 {% macro performance_targets(windows, built, spec_hash, population) %}
@@ -31,7 +31,10 @@ gone as (
 needed as (select * from windows),
 {% endif %}
 targets as (
-    select distinct_targets.*, cast(row_number() over (order by window_kind, tick, slice_name, slice_value, rank_version) as integer) as target
+    select
+        distinct_targets.*, cast(row_number() over (order by window_kind, tick, slice_name, slice_value, rank_version) as integer) as target,
+        cast(dense_rank() over (order by slice_name, slice_value, rank_version) as integer) as series,
+        cast(dense_rank() over (order by window_kind, slice_name, slice_value, rank_version) as integer) as line
     from (
         select distinct
             window_kind, tick, slice_name, slice_value, case when n = n_all then 'all' else version end as rank_version,
@@ -46,13 +49,20 @@ targets as (
 {% for window in windows if window.unit != 'whole' -%}
 {% if loop.first %}target_ticks as ({% else %}    union all{% endif %}
     select
-        target, {{ baton.quoted(window.unit) }} as unit, tick - step as tick, tick as last_tick, tick - {{ window.length }} as after_tick, slice_name, slice_value, rank_version, method, window_hours
+        target, {{ baton.quoted(window.unit) }} as unit, tick - step as tick, tick as last_tick, tick - {{ window.length }} as after_tick, series, slice_name, slice_value, rank_version, method, is_open, window_hours
     from targets
     cross join ({{ baton.steps(window.length) }}) as steps
     where window_kind = {{ baton.quoted(window.name) }}
 {% if loop.last %}),
 {% endif %}
 {%- endfor %}
+
+{# open_after: the decisions of windows in which something is open come after this hour. #}
+series as (
+    select series, slice_name, slice_value, rank_version, min(case when is_open then {{ baton.first_hour(windows) }} end) as open_after
+    from targets
+    group by series, slice_name, slice_value, rank_version
+),
 
 scope as (
     select coalesce(min({{ baton.first_hour(windows) }}), 0) as after_hour, coalesce(max({{ baton.last_hour(windows) }}), 0) as last_hour
