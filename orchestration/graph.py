@@ -117,8 +117,12 @@ class Graph:
         read = {dep.asset_key for spec in specs for dep in spec.deps}
         deps = [spec.key for spec in specs if spec.key not in read]  # the last of each branch
         personal = pii_columns(self.manifest)
+        watched = [
+            product for product in self.products.values() if dg.AssetKey([product.name, "health"]) in tables.keys
+        ]
         return published_asset(
-            group, self.translator.groups, deps, lists, personal, "orchestration/assets/published.py"
+            *(group, self.translator.groups, deps, lists, personal, "orchestration/assets/published.py"),
+            *(self.manifest, watched),
         )
 
     def _prepare(self, home: Home) -> None:

@@ -44,8 +44,10 @@ def record_load(con: "DuckDBPyConnection", asset: str, load: Load, last_row_id: 
 
 
 def record_code(con: "DuckDBPyConnection", as_of: datetime, code: Mapping[str, str]) -> None:
-    """Keep the hash of each model's code where it is another than the last one."""
+    """Keep the hash of each model's code where it differs from the last one. Looking back at a day changes nothing."""
     ensure(con)
+    if con.execute("select 1 from ops.loads where as_of > ? limit 1", [as_of]).fetchone():
+        return
     known = dict(
         con.execute(
             "select asset, arg_max(code, as_of) from ops.model_code where as_of <= ? group by 1", [as_of]

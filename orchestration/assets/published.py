@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,15 +12,17 @@ import dagster as dg
 from ml import clock
 from ml.home import Home
 from ml.warehouse import open_warehouse
-from orchestration import lock, run_record
+from orchestration import diagnosis, lock, run_record
 from orchestration.assets.dbt_models import POOL
 from orchestration.assets.specs import python_spec
 from orchestration.dbt.columns import file_metadata
-from orchestration.dbt.roster import Freshness, Group
+from orchestration.dbt.roster import Freshness, Group, Props
 from orchestration.run_info import RunInfo
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+    from ml.product import Product
 
 KEY = ("published", "warehouse")
 FRESH_TABLE = "baton_written_anew"
@@ -35,10 +37,13 @@ def published_asset(
     action_lists: Sequence[dg.AssetKey],
     personal: Set[str],
     file: str,
+    manifest: Props,
+    watched: Sequence["Product"],
 ) -> dg.AssetsDefinition:
     """The last asset of every daily run.
 
     deps: everything it must wait for; action_lists: tables also written as CSV; personal: columns flagged pii anywhere.
+    watched: products with a table of health, which gets its diagnosis here, when all else of the day is known.
     """
     spec = python_spec(
         KEY,
@@ -54,11 +59,19 @@ def published_asset(
         kinds=("python", "duckdb"),
     )
 
-    @dg.multi_asset(name="published", specs=[spec], pool=POOL, required_resource_keys={"run_info"})
-    def publish(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+    @dg.multi_asset(
+        name="published",
+        specs=[spec],
+        check_specs=[diagnosis.check_spec(product) for product in watched],
+        pool=POOL,
+        required_resource_keys={"run_info"},
+        allow_arbitrary_check_specs=True,
+    )
+    def publish(context: dg.AssetExecutionContext) -> Iterator[Any]:
         info: RunInfo = context.resources.run_info
         with lock.retried():
             with open_warehouse(info.home) as con:
+                yield from _diagnosed(con, context, manifest, watched)  # before the record, which holds it too
                 recorded = run_record.copy_into(con, context.instance, info)
                 written = [write_csv(con, key, info.home) for key in action_lists]
                 content = file_metadata(con)
@@ -70,9 +83,19 @@ def published_asset(
             "check results": recorded,
             "csv": ", ".join(path.name for path in written) or "none",
         }
-        return dg.MaterializeResult(spec.key, metadata={**metadata, "path": str(info.home.published_warehouse)})
+        yield dg.MaterializeResult(spec.key, metadata={**metadata, "path": str(info.home.published_warehouse)})
 
     return publish
+
+
+def _diagnosed(
+    con: "DuckDBPyConnection", context: dg.AssetExecutionContext, manifest: Props, watched: Sequence["Product"]
+) -> list[dg.AssetCheckResult]:
+    info: RunInfo = context.resources.run_info
+    failures = diagnosis.failures_of_run(context.instance, info.run_id)
+    found = diagnosis.of_products(con, manifest, watched, info.now, failures, info.home)
+    diagnosis.keep(con, found, clock.as_of(info.now))
+    return [diagnosis.check_result(each) for each in found.values()]
 
 
 def write_csv(con: "DuckDBPyConnection", key: dg.AssetKey, home: Home) -> Path:

@@ -51,6 +51,7 @@ def raw_tables(manifest: Props, translator: Translator, project: "DbtProject") -
     def load(context: dg.AssetExecutionContext) -> Iterator[Any]:
         from ml.warehouse import open_warehouse
         from orchestration.sources.loader import load_table
+        from orchestration.sources.remembered import remember
         from orchestration.sources.spec import load_sources
 
         info: RunInfo = context.resources.run_info
@@ -59,6 +60,7 @@ def raw_tables(manifest: Props, translator: Translator, project: "DbtProject") -
         with lock.retried(), open_warehouse(info.home) as con:
             for key in sorted(context.selected_asset_keys):
                 report = load_table(con, tables[key], info.home.landing, info.now)
+                remember(con, key.to_user_string(), report, info.now)
                 schema = {COLUMN_SCHEMA: column_schema(con, tables[key].relation, described=described[key])}
                 yield dg.MaterializeResult(key, metadata=report_metadata(report) | schema)
                 if not report.rows_total and not any(info.home.landing.glob(tables[key].path)):

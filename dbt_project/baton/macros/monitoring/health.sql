@@ -7,7 +7,7 @@ predictions:  the prediction log
 parity, performance, worst_slices, calibration, drift, outcomes, delay: outputs of the macros of these names
 Every table may be left out; what it would tell is then not watched.
 
-Columns: day (as_of(now)), status, n_checks, text, and for each kind KIND_status, KIND_checks, KIND_text; diagnosis (null until a diagnosis is made), spec_hash,
+Columns: day (as_of(now)), status, n_checks, text, and for each kind KIND_status, KIND_checks, KIND_text; diagnosis (JSON, written by the last step of the run; null until then), spec_hash,
 evaluated_at, built_at. A status is the worst of its checks: failed, warning, insufficient_data, ok; null where nothing is watched. A text is the message of the worst check, and how
 many more are as bad; null where all is ok.
 
