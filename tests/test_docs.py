@@ -41,3 +41,23 @@ def test_links_lead_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text())
     local = [target for target in targets if "://" not in target]
     assert [target for target in local if not (page.parent / target).exists()] == []
+
+
+REFERENCE = PROJECT_ROOT / "dbt_project" / "baton" / "README.md"
+MACROS = PROJECT_ROOT / "dbt_project" / "baton" / "macros"
+TABLES = ("decisions", "outcomes", "performance_hourly", "performance", "calibration", "delay", "drift", "parity")
+TABLES += ("holdout", "worst_slices", "metrics")
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_reference_gives_the_arguments_of_each_table(table: str) -> None:
+    text = (MACROS / "monitoring" / f"{table}.sql").read_text()
+    signature = re.search(rf"\{{% macro ({table}\(.*?\)) %\}}", text)
+    assert signature
+    assert f"| `{signature[1]}` |" in REFERENCE.read_text()
+
+
+def test_the_reference_names_every_generic_test() -> None:
+    written = [name for file in MACROS.rglob("*.sql") for name in re.findall(r"\{% test (\w+)\(", file.read_text())]
+    assert written
+    assert [name for name in written if not re.search(rf"`{name}[(`]", REFERENCE.read_text())] == []
