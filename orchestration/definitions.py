@@ -8,6 +8,7 @@ from ml.home import Home
 from orchestration import instance, jobs
 from orchestration.dbt.manifest import ensure_manifest
 from orchestration.graph import Graph
+from orchestration.observing.sensor import pager_sensor
 from orchestration.ownership import enforce
 from orchestration.recover import killed_runs
 from orchestration.run_info import run_info
@@ -24,7 +25,7 @@ def build(graph: Graph) -> dg.Definitions:
             asset_checks=graph.checks,
             jobs=list(built.values()),
             schedules=jobs.schedules(graph, built),
-            sensors=[killed_runs, stale_when_failed],
+            sensors=[killed_runs, stale_when_failed, pager_sensor(graph)],
             resources={"run_info": run_info},
             executor=dg.in_process_executor,
         )

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ml import clock
@@ -52,7 +53,8 @@ def run_due(home: Home, now: datetime | None = None, on_progress: OnProgress | N
             jobs.append(session.run(name, now=chosen, tags=tags))
             if not jobs[-1].success and name != "retrain":  # the champion still serves when its challenger fails
                 break
-        return RunOutcome(chosen, tuple(jobs), time.monotonic() - began, session.seconds_to_first_sql)
+        unpaged = session.page(chosen)
+        return RunOutcome(chosen, tuple(jobs), time.monotonic() - began, session.seconds_to_first_sql, unpaged)
 
 
 def run_job(
@@ -74,7 +76,9 @@ def run_job(
     if partition_range:
         days = dict(zip((RANGE_START, RANGE_END), partition_range, strict=True))
     with Session(home, say, time.monotonic()) as session:
-        return session.run(job, now=now, tags={**(tags or {}), **days})
+        outcome = session.run(job, now=now, tags={**(tags or {}), **days})
+        unpaged = session.page(now)
+        return replace(outcome, failed_steps=(*outcome.failed_steps, unpaged), success=False) if unpaged else outcome
 
 
 def run_backfill(
@@ -94,4 +98,8 @@ def run_backfill(
             outcomes.append(session.run(name, now=now, tags=tags))
             if not outcomes[-1].success:
                 break
+        unpaged = session.page(now)
+        if unpaged:
+            steps = (*outcomes[-1].failed_steps, unpaged)
+            outcomes[-1] = replace(outcomes[-1], failed_steps=steps, success=False)
     return outcomes

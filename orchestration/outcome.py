@@ -9,8 +9,9 @@ from datetime import datetime
 class Progress:
     """Something that just happened, in order.
 
-    kind: phase | job | step | asset | check | step_failed | step_done | job_done. `name`: the phase's text, job, step
-    key, asset key 'churn/predictions' or 'asset:check'. `passed` and `severity` (error | warn) belong to checks only.
+    kind: phase | job | step | asset | check | step_failed | step_done | job_done | page. `name`: the phase's text, job,
+    step key, asset key 'churn/predictions', 'asset:check' or a page's title. `passed` and `severity` (error | warn)
+    belong to checks only.
     """
 
     kind: str
@@ -71,11 +72,12 @@ class RunOutcome:
     jobs: tuple[JobOutcome, ...]
     seconds: float
     seconds_to_first_sql: float | None = None
+    unpaged: FailedStep | None = None  # what kept the pager from looking
 
     @property
     def success(self) -> bool:
-        """Whether every job succeeded (and there was one)."""
-        return bool(self.jobs) and all(job.success for job in self.jobs)
+        """Whether every job succeeded (and there was one), and whoever had to know of it could be told."""
+        return bool(self.jobs) and all(job.success for job in self.jobs) and self.unpaged is None
 
     @property
     def run_ids(self) -> tuple[str, ...]:
@@ -85,7 +87,8 @@ class RunOutcome:
     @property
     def failed_steps(self) -> tuple[FailedStep, ...]:
         """Failed steps of all jobs."""
-        return tuple(step for job in self.jobs for step in job.failed_steps)
+        found = tuple(step for job in self.jobs for step in job.failed_steps)
+        return (*found, self.unpaged) if self.unpaged else found
 
     @property
     def checks(self) -> tuple[CheckOutcome, ...]:

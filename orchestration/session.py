@@ -18,7 +18,8 @@ from orchestration.dbt.roster import meta_of
 from orchestration.definitions import build, load_graph
 from orchestration.instance import get_instance
 from orchestration.launch import DAY, UnknownJob
-from orchestration.outcome import JobOutcome, OnProgress, Progress
+from orchestration.observing.collect import Collected
+from orchestration.outcome import FailedStep, JobOutcome, OnProgress, Progress
 from orchestration.run_info import CUTS, NOW, PARTITION, PRODUCT, RANGE_END, RANGE_START, REASON, UNSCORED, process_tags
 from orchestration.told import Told
 
@@ -43,6 +44,7 @@ class Session:
     def __init__(self, home: Home, say: OnProgress, began: float) -> None:
         self.home, self._say, self._began = home.ensure(), say, began
         self.seconds_to_first_sql: float | None = None
+        self._heard: dict[str, Collected] = {}
         self._open = ExitStack()
 
     def __enter__(self) -> "Session":
@@ -183,9 +185,11 @@ class Session:
         partition = given.get(PARTITION) or "..".join(given[tag] for tag in (RANGE_START, RANGE_END) if tag in given)
         self._say(Progress("job", name, partition))
         told, began = Told(run.run_id, self._say), time.monotonic()
+        heard = self._heard.setdefault(run.run_id, Collected(run.run_id))
         with run_lock.held(self.home, run.run_id):
             for event in execute_run_iterator(InMemoryJob(job), run, self.instance):
                 told.hear(event)
+                heard.hear(event)
                 if self.seconds_to_first_sql is None and told.first_sql is not None:
                     self.seconds_to_first_sql = told.first_sql - self._began
         outcome = told.outcome(name, partition, time.monotonic() - began)
@@ -194,6 +198,22 @@ class Session:
             mark_stale(self.home, now, name, why)
         self._say(Progress("job_done", name, partition, seconds=outcome.seconds, passed=outcome.success))
         return outcome
+
+    def page(self, now: datetime) -> FailedStep | None:
+        """What the runs of this session broke or mended, to those whom it concerns; what kept the pager from it."""
+        from orchestration.observing.watch import watch
+        from orchestration.paging.schema import StoreTooNew
+        from orchestration.paging.store import StoreError
+
+        try:
+            done = watch(self.home, self.instance, self.graph, now, by="command", heard=self._heard)
+        except (StoreError, StoreTooNew) as error:
+            self._say(Progress("step_failed", "pager", str(error)))
+            return FailedStep("", "pager", "", str(error))
+        for sent in done.delivered:
+            where = sent.where if sent.state == "sent" else f"{sent.state}, {sent.where}"
+            self._say(Progress("page", sent.message.title, f"{sent.message.kind} to {sent.target} ({where})"))
+        return None
 
     def _job(self, name: str, products: str | None) -> Any:
         """The job, without the models of other products where the run names some (retraining, rehearsal)."""

@@ -1,4 +1,4 @@
-"""Any order of looking, acknowledging, snoozing, passing, mending, crashing and clock jumps: nothing lost or doubled."""
+"""Looking, acknowledging, snoozing, passing, mending, crashing, clock jumps in any order: nothing lost or doubled."""
 
 import tempfile
 from collections import Counter
@@ -151,9 +151,7 @@ class Pages(RuleBasedStateMachine):
         failing = {key for key, signal in state.signals.items() if signal.is_failing}
         still = [incident for incident in incidents(self.pager.store, everything=True) if incident.is_open]
         held = [key for incident in still for key in incident.signals]
-        assert failing == set(held), (
-            "what is broken belongs to an open incident, and an open incident to what is broken"
-        )
+        assert failing == set(held), "what is broken belongs to an open incident, and the other way round"
         assert len({incident.asset for incident in still}) == len(still), "one incident per accountable asset"
         for incident in incidents(self.pager.store, everything=True):
             self._told_properly(incident, [m for m in told if m["incident_id"] == incident.id])
@@ -176,9 +174,7 @@ class Pages(RuleBasedStateMachine):
     def nobody_got_a_message_twice(self) -> None:
         marked = {m["key"]: m["attempts"] for m in messages(self.pager.store)}
         for key, times in Counter(message.key for _, message, _ in self.channel.got).items():
-            assert times <= marked[key] + SENSOR.attempts, (
-                "sent again only where its sender died before it could say so"
-            )
+            assert times <= marked[key] + SENSOR.attempts, "sent again only where its sender died before it said so"
 
     @rule()
     def in_the_end_everything_arrives(self) -> None:

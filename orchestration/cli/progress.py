@@ -55,6 +55,8 @@ class _Lines:
                 return f"job {event.name} done in {took(event.seconds)}{said}"
             case "step_failed":
                 return f"FAILED {event.name}{said}"
+            case "page":
+                return f"told: {event.name}{said}"
             case "check" if event.passed is False:
                 return f"{'FAILED' if event.severity == 'error' else 'warning'} {event.name}{said}"
             case "step_done" if self.status is not None:

@@ -117,7 +117,7 @@ def _case(
         roots=(root,),
         group=group,
         cause=cause_of(first),
-        kind=kind_of(root),
+        kind=first.kind or kind_of(root),
         since=since,
         signals=every,
         blocked=(),

@@ -13,10 +13,16 @@ PAGES = ("opened", "reopened", "handover", "escalated", "snooze_over")
 Key = tuple[str, str, str]
 
 
+def midnight(instant: datetime) -> datetime:
+    """The beginning of its day."""
+    return instant.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 @dataclass(frozen=True)
 class Observation:
     """One thing seen. `as_of`: the day it speaks of; `at`: when it was made; `event_id` orders events of one instant.
 
+    clock: the run's now, None: as `at`. kind: data | model | platform where it is known, else ''.
     source: check | step (materialized or not) | freshness (Dagster's policy) | not_run (planned, not materialized).
     """
 
@@ -32,11 +38,18 @@ class Observation:
     message: str = ""
     command: str = ""
     event_id: int = 0
+    clock: datetime | None = None
+    kind: str = ""
 
     @property
     def key(self) -> Key:
         """What it is an observation of."""
         return self.asset, self.source, self.name
+
+    @property
+    def speaks_of_its_day(self) -> bool:
+        """Whether it is about the run's own day; the re-run of an old partition is not."""
+        return self.as_of >= midnight(self.clock or self.at)
 
 
 @dataclass(frozen=True)
@@ -59,6 +72,7 @@ class Signal:
     group: str = ""
     message: str = ""
     command: str = ""
+    kind: str = ""
 
     @property
     def key(self) -> Key:

@@ -56,9 +56,10 @@ def observe(
     world: World,
     policy: Policy | None = None,
     diagnose: Diagnose | None = None,
+    before: State | None = None,
 ) -> core.Look:
-    """One look in the caller's transaction, which holds the cursors too."""
-    before = store.load(con)
+    """One look in the caller's transaction, which holds the cursors too. `before`: the state, where it is loaded."""
+    before = before or store.load(con)
     look = core.observe(before, batches, now, world, policy, diagnose)
     store.save(con, before, look, now)
     return look

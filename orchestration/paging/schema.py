@@ -30,6 +30,7 @@ SIGNALS = sa.Table(
     sa.Column("group", sa.Text, nullable=False),
     sa.Column("message", sa.Text, nullable=False),
     sa.Column("command", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
 )
 INCIDENTS = sa.Table(
     "incidents",

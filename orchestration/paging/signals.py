@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime
 
 from orchestration.paging.model import (
     CHECK,
@@ -17,6 +16,7 @@ from orchestration.paging.model import (
     Policy,
     Signal,
     World,
+    midnight,
 )
 
 POLICY = "policy"  # the one signal of source freshness
@@ -39,10 +39,10 @@ def absorb(signals: Mapping[Key, Signal], observations: Iterable[Observation], p
 def _mend_freshness(found: dict[Key, Signal], seen: Observation, policy: Policy) -> None:
     """Dagster's own PASS looks at any materialization, an old partition's too; only one of the day itself mends."""
     promise = found.get((seen.asset, FRESHNESS, POLICY))
-    if promise and (promise.is_failing or promise.is_warned):
-        mended = replace(seen, source=FRESHNESS, name=POLICY, message="")
-        if is_newer(mended, promise):
-            found[promise.key] = updated(promise, mended, policy)
+    if promise is None or not (promise.is_failing or promise.is_warned):
+        return
+    if seen.speaks_of_its_day and seen.at > promise.at:
+        found[promise.key] = updated(promise, replace(seen, source=FRESHNESS, name=POLICY, message=""), policy)
 
 
 def is_newer(seen: Observation, known: Signal) -> bool:
@@ -54,12 +54,8 @@ def is_newer(seen: Observation, known: Signal) -> bool:
     if seen.as_of == known.as_of:
         return (seen.at, seen.event_id) > (known.at, known.event_id)
     if seen.as_of > known.as_of:
-        return seen.at > known.at or known.as_of < _midnight(known.at)
-    return seen.at > known.at and seen.as_of >= _midnight(seen.at)
-
-
-def _midnight(instant: datetime) -> datetime:
-    return instant.replace(hour=0, minute=0, second=0, microsecond=0)
+        return seen.at > known.at or known.as_of < midnight(known.at)
+    return seen.at > known.at and seen.as_of >= midnight(seen.at)
 
 
 def updated(known: Signal, seen: Observation, policy: Policy) -> Signal:
@@ -80,12 +76,13 @@ def updated(known: Signal, seen: Observation, policy: Policy) -> Signal:
         history=history,
         is_failing=is_failing,
         is_warned=is_warned,
-        since=known.since if same else (seen.at if is_bad else None),
+        since=known.since if same else ((seen.clock or seen.at) if is_bad else None),
         since_as_of=known.since_as_of if same else (seen.as_of if is_bad else None),
         judged_as_of=seen.as_of,
         run_id=seen.run_id if seen.status == FAILED or not is_failing else known.run_id,
         message=seen.message if seen.status == FAILED or not is_failing else known.message,
         command=seen.command or known.command,
+        kind=seen.kind if seen.status == FAILED else known.kind,
     )
 
 

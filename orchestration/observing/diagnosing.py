@@ -1,0 +1,60 @@
+"""The diagnosis as the pager asks for it: of the product below a broken asset, once per look and run."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING
+
+from ml import clock
+from ml.home import Home
+from orchestration.paging.cause import ancestors, below
+from orchestration.paging.model import CHECK, Diagnose, Observation, World
+from orchestration.run_info import NOW
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
+
+    from ml.diagnosis.verdict import Diagnosis
+    from orchestration.graph import Graph
+
+
+def diagnoser(graph: "Graph", home: Home, instance: "DagsterInstance", now: datetime, world: World) -> Diagnose:
+    """Diagnoses by product; None where no product stands below the asset, or where the verdict is about another one.
+
+    The clock of a diagnosis is that of the run in which it broke, else `now`.
+    """
+
+    @cache
+    def of_run(run_id: str) -> "dict[str, Diagnosis]":
+        from orchestration import diagnosis
+
+        run = instance.get_run_by_id(run_id) if run_id else None
+        when = clock.resolve(run.tags[NOW]) if run and NOW in run.tags else now
+        failures = diagnosis.failures_of_run(instance, run_id) if run else []
+        return diagnosis.of_home(home, graph.manifest, list(graph.products.values()), when, failures)
+
+    def diagnose(asset: str, seen: Sequence[Observation]) -> "Diagnosis | None":
+        touched = {asset, *below([asset], world.parents)}
+        for product in sorted({name.split("/")[0] for name in touched} & set(graph.products)):
+            verdict = _applied(of_run(seen[0].run_id)[product], asset, seen, world)
+            if verdict is not None:
+                return verdict
+        return None
+
+    return diagnose
+
+
+def _applied(found: "Diagnosis", asset: str, seen: Sequence[Observation], world: World) -> "Diagnosis | None":
+    """What the product's diagnosis says about this broken asset.
+
+    The accountable asset may be the broken one or one above it. What is itself broken stays accountable where the
+    diagnosis looks below it; a verdict about another branch says nothing here.
+    """
+    if not found.is_fault:
+        return found if all(each.source == CHECK for each in seen) else None
+    if found.asset == asset or found.asset in ancestors(asset, world.parents):
+        return found
+    if found.asset in below([asset], world.parents):
+        return replace(found, asset=asset, group=world.groups.get(asset) or found.group)
+    return None

@@ -1,0 +1,95 @@
+"""The graph as the pager sees it: what stands below what, whose it is, who acts on it, how to see a failure again."""
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+
+from ml.clock import parse_duration
+from orchestration import freshness
+from orchestration.dbt.roster import group_of
+from orchestration.dbt.selection import UNIQUE_ID
+from orchestration.dbt.translator import FRESHNESS_COLUMN, GROUP, RELATION, asset_key
+from orchestration.graph import Graph
+from orchestration.paging.model import Consumer, Team, World
+
+
+def world_of(graph: Graph) -> World:
+    """What the pager must know of `graph`."""
+    specs = graph.specs
+    return World(
+        parents={
+            key.to_user_string(): frozenset(dep.asset_key.to_user_string() for dep in spec.deps)
+            for key, spec in specs.items()
+        },
+        groups={key.to_user_string(): str(spec.metadata.get(GROUP) or "") for key, spec in specs.items()},
+        teams=teams_of(graph),
+        consumers=tuple(_consumers(graph.manifest)),
+        checks=frozenset((spec.asset_key.to_user_string(), spec.name) for spec in check_specs(graph)),
+        dagster_url=os.environ.get("BATON_DAGSTER_URL", "http://127.0.0.1:3000").rstrip("/"),
+    )
+
+
+def teams_of(graph: Graph) -> dict[str, Team]:
+    """The roster with its page addresses."""
+    return {
+        name: Team(
+            name, group.page, group.backup, parse_duration(group.escalate_after) if group.escalate_after else None
+        )
+        for name, group in graph.translator.groups.items()
+    }
+
+
+def check_specs(graph: Graph) -> Iterator[dg.AssetCheckSpec]:
+    """Every check of the graph."""
+    for asset in graph.assets:
+        if isinstance(asset, dg.AssetsDefinition):
+            yield from asset.check_specs
+    for checks in graph.checks:
+        yield from checks.check_specs
+
+
+def _consumers(manifest: Mapping[str, Any]) -> Iterator[Consumer]:
+    known = {**manifest["nodes"], **manifest["sources"]}
+    for props in manifest.get("exposures", {}).values():
+        nodes = [known[unique_id] for unique_id in props["depends_on"]["nodes"] if unique_id in known]
+        yield Consumer(
+            name=props["name"],
+            label=props.get("label") or props["name"],
+            group=group_of(props) or "",
+            assets=frozenset(asset_key(node).to_user_string() for node in nodes),
+            is_product=props.get("type") == "ml",
+        )
+
+
+def see_check(graph: Graph, asset: str, name: str) -> str:
+    """The command that shows what a check saw."""
+    spec = next((s for s in check_specs(graph) if (s.asset_key.to_user_string(), s.name) == (asset, name)), None)
+    meta = (spec.metadata or {}) if spec else {}
+    if name == freshness.NAME and meta.get(RELATION):
+        relation = str(meta[RELATION]).replace('"', "").removeprefix("warehouse.")
+        return f'baton sql "select max({meta.get(FRESHNESS_COLUMN)}) from {relation}"'
+    if UNIQUE_ID in meta:
+        return f"baton dbt test --select {graph.manifest['nodes'][meta[UNIQUE_ID]]['name']}"
+    return "baton status"
+
+
+def see_step(graph: Graph, asset: str) -> str:
+    """The command that builds an asset again."""
+    spec = graph.specs.get(dg.AssetKey(asset.split("/")))
+    unique_id = str(spec.metadata.get(UNIQUE_ID, "")) if spec else ""
+    if unique_id.startswith("model."):
+        return f"baton dbt build --select {unique_id.split('.')[-1]}"
+    return "baton run"
+
+
+def asset_of_node(graph: Graph, node: str) -> str | None:
+    """The asset of a dbt node by unique id, as a failure names it; a test's is what it stands on."""
+    found = graph.manifest["nodes"].get(node) or graph.manifest["sources"].get(node)
+    if found is None:
+        return None
+    attached = found.get("attached_node")
+    if attached:
+        return asset_of_node(graph, attached)
+    return asset_key(found).to_user_string() if found.get("schema") else None
