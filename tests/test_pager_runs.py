@@ -82,8 +82,10 @@ def test_a_failing_check_pages_its_group_once_and_says_when_it_is_over(fresh: Sm
     fresh.orders(GOOD, (2, 1.0, "2026-11-22 10:00"))
     assert launch.run_due(fresh.home, NOW + 2 * DAY).success
     assert receiver.kinds("/analytics")[1:] == ["Over: staging/orders"]
-    told = ["For your information: blocked by staging/orders, analytics_engineering is on it"]
-    assert receiver.kinds("/data") == [*told, "Over, no longer blocked: staging/orders"]
+    told = ["For your information: staging/orders is broken, analytics_engineering is on it"]
+    assert receiver.kinds("/data") == [*told, "Over: staging/orders, you are no longer blocked"]
+    assert "published/warehouse" in receiver.got[1][1]["message"]
+    assert "is of an earlier run" in receiver.got[1][1]["message"]
     with Store(fresh.home) as kept:
         assert [each.state for each in incidents(kept, everything=True)] == ["resolved"]
         assert {message["state"] for message in messages(kept)} == {"sent"}

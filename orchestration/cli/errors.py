@@ -30,6 +30,8 @@ _EXPECTED = {
     "ServeError": FAILED,
     "CompanySettingError": CONFIGURATION,
     "StateError": CONFIGURATION,
+    "StoreError": CONFIGURATION,
+    "StoreTooNew": CONFIGURATION,
     "PermissionError": CONFIGURATION,
 }
 

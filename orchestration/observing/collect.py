@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from orchestration.graph import Graph
 
 MATERIALIZED = "materialized"
-HEARD = {
-    dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
+PLANNED = {dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED}
+HEARD = PLANNED | {
     dg.DagsterEventType.ASSET_MATERIALIZATION,
     dg.DagsterEventType.ASSET_CHECK_EVALUATION,
     dg.DagsterEventType.STEP_START,
@@ -124,13 +124,13 @@ def _broken(collected: Collected, failing: set[str], plain: Observation, graph: 
         if set(named) <= failing and (named or _is_about_checks(said)):
             continue
         for asset in [a for a in named if a not in failing] or [_first(collected, step, parents, graph)]:
-            found[asset] = replace(bad, asset=asset, message=said)
+            found[asset] = replace(bad, asset=asset, message=said, kind="" if named else "platform")
     if not collected.broken:
         words = f"the run ended while this was being built: {masked(collected.why.split(chr(10))[0])}"
         for step in collected.running or {"": None}:
             asset = _first(collected, step, parents, graph)
             found[asset] = replace(bad, asset=asset, message=words, kind="platform")
-    return [seen for seen in found.values() if seen.asset]
+    return list(found.values())
 
 
 def _is_about_checks(said: str) -> bool:
@@ -139,7 +139,10 @@ def _is_about_checks(said: str) -> bool:
 
 
 def _first(collected: Collected, step: str, parents: Mapping[str, frozenset[str]], graph: "Graph") -> str:
-    """The asset that a step was at: the first that it planned and did not make, in the order of the flow."""
+    """The asset that a step was at: the first that it planned and did not make, in the order of the flow.
+
+    Of a step without assets what its checks are on; without those the first of the graph: somebody has to look.
+    """
     planned = [asset for asset, of in collected.planned.items() if of == step or not step]
     left = [asset for asset in planned if asset not in collected.made] or planned
     if not left:
@@ -149,7 +152,7 @@ def _first(collected: Collected, step: str, parents: Mapping[str, frozenset[str]
             if checks.node_def.name == step
             for key in checks.check_keys
         ]
-    return min(left, key=lambda asset: (len(ancestors(asset, parents)), asset), default="")
+    return min(left or parents, key=lambda asset: (len(ancestors(asset, parents)), asset))
 
 
 def _with_command(seen: Observation, graph: "Graph") -> Observation:

@@ -12,7 +12,7 @@ import dagster as dg
 import sqlalchemy as sa
 from dagster._core.definitions.freshness import FreshnessState
 
-from orchestration.observing.collect import HEARD, Collected, observations
+from orchestration.observing.collect import HEARD, PLANNED, Collected, observations
 from orchestration.paging import schema, store
 from orchestration.paging.model import FAILED, FRESHNESS, Observation, midnight
 from orchestration.paging.signals import POLICY
@@ -79,11 +79,10 @@ def remember(con: "Connection", found: News) -> None:
 
 
 def _collected(instance: "DagsterInstance", record: "RunRecord", heard: Mapping[str, Collected]) -> Collected:
+    """What a run's events say. Its plan stands in the log only: a run that is heard has been planned before."""
     run_id = record.dagster_run.run_id
-    if run_id in heard:
-        return heard[run_id]
-    found = Collected(run_id)
-    for entry in instance.all_logs(run_id, of_type=HEARD):
+    found = heard.get(run_id) or Collected(run_id)
+    for entry in instance.all_logs(run_id, of_type=PLANNED if run_id in heard else HEARD):
         if entry.dagster_event is not None:
             found.hear(entry.dagster_event)
     return found

@@ -8,11 +8,14 @@ import dagster as dg
 
 from ml.clock import parse_duration
 from orchestration import freshness
+from orchestration.assets import published
 from orchestration.dbt.roster import group_of
 from orchestration.dbt.selection import UNIQUE_ID
 from orchestration.dbt.translator import FRESHNESS_COLUMN, GROUP, RELATION, asset_key
 from orchestration.graph import Graph
 from orchestration.paging.model import Consumer, Team, World
+
+PUBLISHED = "/".join(published.KEY)
 
 
 def world_of(graph: Graph) -> World:
@@ -58,7 +61,8 @@ def _consumers(manifest: Mapping[str, Any]) -> Iterator[Consumer]:
             name=props["name"],
             label=props.get("label") or props["name"],
             group=group_of(props) or "",
-            assets=frozenset(asset_key(node).to_user_string() for node in nodes),
+            # Whoever acts reads the published copy.
+            assets=frozenset((PUBLISHED, *(asset_key(node).to_user_string() for node in nodes))),
             is_product=props.get("type") == "ml",
         )
 

@@ -35,6 +35,7 @@ class Case:
     ruled_out: tuple[str, ...] = ()
     command: str = ""
     run_id: str = ""
+    is_stopped: bool = False
 
     @property
     def asset(self) -> str:
@@ -166,7 +167,7 @@ def _merged(one: Case, other: Case) -> Case:
 def _with_blocked(case: Case, not_run: set[str], world: World) -> Case:
     """A step that fails takes along what stands in its run and is no descendant; that is blocked too."""
     found = below(case.assets, world.parents) | not_run
-    return replace(case, blocked=tuple(sorted(found - set(case.assets))))
+    return replace(case, blocked=tuple(sorted(found - set(case.assets))), is_stopped=bool(not_run))
 
 
 def _weight(signal: Signal) -> tuple[int, str]:

@@ -139,6 +139,7 @@ def _facts(case: Case) -> dict[str, object]:
         "command": case.command,
         "run_id": case.run_id,
         "blocked": case.blocked,
+        "is_stopped": case.is_stopped,
     }
 
 

@@ -187,6 +187,7 @@ class Incident:
     command: str = ""
     run_id: str = ""
     blocked: tuple[str, ...] = ()
+    is_stopped: bool = False  # its run did not get to its end: what is published is of an earlier one
     told: tuple[str, ...] = ()  # groups that heard that they are blocked
     had: tuple[str, ...] = ()  # groups that were accountable before
     is_passed: bool = False

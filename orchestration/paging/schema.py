@@ -45,7 +45,7 @@ INCIDENTS = sa.Table(
     sa.Column("confidence", sa.Float, nullable=False),
     *(sa.Column(name, sa.Text, nullable=False) for name in ("evidence", "ruled_out", "command", "run_id")),
     *(sa.Column(name, sa.Text, nullable=False) for name in ("blocked", "told", "had")),
-    sa.Column("is_passed", sa.Boolean, nullable=False),
+    *(sa.Column(name, sa.Boolean, nullable=False) for name in ("is_stopped", "is_passed")),
     *(sa.Column(name, sa.Integer, nullable=False) for name in ("misrouted", "episode", "serial")),
     *(sa.Column(name, sa.DateTime) for name in ("deadline", "escalated_at", "snoozed_until")),
     sa.Column("acknowledged_by", sa.Text, nullable=False),

@@ -10,7 +10,7 @@ LISTED = 6
 SIDES = {
     "data": "the data, not the model",
     "model": "the model, not its data",
-    "platform": "the platform (a machine, a service, a killed process), neither data nor model",
+    "platform": "code, machine or service; nothing says that the data or the model is wrong",
 }
 ROOM = 300  # characters of one piece of evidence
 
@@ -40,10 +40,10 @@ TITLES = {
     "handed_over": "Handed on to {group}: {asset}",
     "escalated": "Nobody answered, you are the backup: {asset}: {cause}",
     "snooze_over": "Snooze is over, still broken: {asset}: {cause}",
-    "blocked": "For your information: blocked by {asset}, {group} is on it",
+    "blocked": "For your information: {asset} is broken, {group} is on it",
     "resolved": "Over: {asset}",
     "resolved_late": "Was broken, is over: {asset}: {cause}",
-    "unblocked": "Over, no longer blocked: {asset}",
+    "unblocked": "Over: {asset}, you are no longer blocked",
 }
 
 
@@ -78,6 +78,7 @@ def _page(incident: Incident, kind: str, world: World) -> list[str]:
         *_numbered("Evidence", incident.evidence),
         *_numbered("Ruled out", incident.ruled_out[:3]),
         *_waiting(incident, world),
+        f"           {_published(incident)}",
         *([f"Run        {world.dagster_url}/runs/{incident.run_id}"] if incident.run_id else []),
         *([f"See it     {incident.command}"] if incident.command else []),
         "",
@@ -98,15 +99,23 @@ def _blocked(incident: Incident, group: str, world: World) -> list[str]:
         "",
         *([f"Of yours   {_listed(own)}"] if own else []),
         *(f"           {consumer.label}" for consumer in acting),
-        "What is published stays as it was, and is of an earlier run. You hear from it again when it is over.",
+        _published(incident),
+        "You hear from it again when it is over.",
     ]
+
+
+def _published(incident: Incident) -> str:
+    """Whether readers see old numbers, or new ones that may be wrong."""
+    if incident.is_stopped:
+        return "The run stopped there: what is published stays as it was, and is of an earlier run."
+    return "The run went on: what is published is new, and may be wrong because of it."
 
 
 def _over(incident: Incident, kind: str, world: World) -> list[str]:
     over = incident.resolved_at or incident.opened_at
     first = {
         "resolved_late": "It is over. You hear of it only now: no message could reach you, or nobody was looking.",
-        "unblocked": f"{incident.asset} is mended; what it blocked goes on with the next run.",
+        "unblocked": f"{incident.asset} is mended; nothing of yours waits for it any more.",
     }.get(kind, f"{incident.asset} is mended.")
     return [
         first,
