@@ -79,8 +79,9 @@ def of_products(
     now: datetime,
     failures: Sequence[CheckOutcome | FailedStep],
     home: Home,
+    ends_run: bool = False,
 ) -> dict[str, Diagnosis]:
-    """The diagnosis of each product from the live warehouse, by name."""
+    """The diagnosis of each product from the live warehouse, by name. ends_run: what the run's code was is kept."""
     from ml.diagnosis.read import read
     from ml.diagnosis.record import record_code
     from ml.diagnosis.rules import diagnose
@@ -88,7 +89,8 @@ def of_products(
     found = {}
     for product in products:
         upstream = lineage(manifest, product)
-        record_code(con, clock.as_of(now), upstream.code)
+        if ends_run:
+            record_code(con, clock.as_of(now), upstream.code)
         found[product.name] = diagnose(
             read(con, product, upstream, now, errors(failures, manifest, upstream.groups), home)
         )
@@ -101,6 +103,7 @@ def of_home(
     products: Sequence[Product],
     now: datetime,
     failures: Sequence[CheckOutcome | FailedStep],
+    ends_run: bool = False,
 ) -> dict[str, Diagnosis]:
     """`of_products`, also where the warehouse cannot be opened: then from the run's own words alone."""
     import duckdb
@@ -111,7 +114,7 @@ def of_home(
 
     try:
         with open_warehouse(home, wait_seconds=WAIT_SECONDS) as con:
-            return of_products(con, manifest, products, now, failures, home)
+            return of_products(con, manifest, products, now, failures, home, ends_run)
     except (WarehouseLocked, duckdb.IOException) as error:
         known = {}
         for product in products:

@@ -40,11 +40,11 @@ class Lineage:
 
 def lineage(manifest: Props, product: Product) -> Lineage:
     """The lineage of `product`."""
-    above = _above(manifest, product.depends_on)
-    sources = [uid for uid in above if uid in manifest["sources"] and _asset(manifest["sources"][uid])[0] != "ops"]
-    scored = set(_above(manifest, [uid for uid in product.depends_on if uid.endswith(f".{product.name}_scoring_set")]))
-    outcome = set(_above(manifest, [uid for uid in product.depends_on if uid.endswith(f".{product.outcome.model}")]))
-    models = [uid for uid in above if uid.startswith(("model.", "seed."))]
+    every = above(manifest, product.depends_on)
+    sources = [uid for uid in every if uid in manifest["sources"] and _asset(manifest["sources"][uid])[0] != "ops"]
+    scored = set(above(manifest, [uid for uid in product.depends_on if uid.endswith(f".{product.name}_scoring_set")]))
+    outcome = set(above(manifest, [uid for uid in product.depends_on if uid.endswith(f".{product.outcome.model}")]))
+    models = [uid for uid in every if uid.startswith(("model.", "seed."))]
     known = {**manifest["sources"], **manifest["nodes"]}
     groups = {"/".join(_asset(props)): group for props in known.values() if (group := _group(props))}
     own = {product.asset(table): product.owner for table in ("model", "predictions", "prediction_features", "health")}
@@ -76,7 +76,7 @@ def code_hash(manifest: Props, uid: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _above(manifest: Props, start: Iterable[str]) -> list[str]:
+def above(manifest: Props, start: Iterable[str]) -> list[str]:
     """`start` and everything upstream of it, upstream first."""
     ordered: list[str] = []
     seen: set[str] = set()

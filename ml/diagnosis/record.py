@@ -81,10 +81,16 @@ def last_row_id(con: "DuckDBPyConnection", asset: str, day: datetime) -> int | N
 def changed(
     con: "DuckDBPyConnection", day: datetime, code: Mapping[str, str], groups: Mapping[str, str]
 ) -> tuple[Changed, ...]:
-    """Models of `code` that changed in the last days up to `day`, in the order of `code`."""
+    """Models of `code` that changed in the last days up to `day`, in the order of `code`.
+
+    `code` is what stands in the project now: a run that failed has kept nothing, and may have failed of it.
+    """
     ensure(con)
     rows = con.execute(
-        "select asset, max(as_of), count(*) from ops.model_code where as_of <= ? group by 1", [day]
+        "select asset, max(as_of), count(*), arg_max(code, as_of) from ops.model_code where as_of <= ? group by 1",
+        [day],
     ).fetchall()
-    newest = {asset: at for asset, at, n in rows if n > 1 and (day - at).days < CHANGED_DAYS}
+    newest = {asset: at for asset, at, n, _ in rows if n > 1 and (day - at).days < CHANGED_DAYS}
+    if not con.execute("select 1 from ops.loads where as_of > ? limit 1", [day]).fetchone():
+        newest |= {asset: day for asset, _, _, last in rows if asset in code and code[asset] != last}
     return tuple(Changed(asset, groups.get(asset, ""), newest[asset]) for asset in code if asset in newest)

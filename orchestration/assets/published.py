@@ -93,7 +93,7 @@ def _diagnosed(
 ) -> list[dg.AssetCheckResult]:
     info: RunInfo = context.resources.run_info
     failures = diagnosis.failures_of_run(context.instance, info.run_id)
-    found = diagnosis.of_products(con, manifest, watched, info.now, failures, info.home)
+    found = diagnosis.of_products(con, manifest, watched, info.now, failures, info.home, ends_run=True)
     diagnosis.keep(con, found, clock.as_of(info.now))
     return [diagnosis.check_result(each) for each in found.values()]
 

@@ -12,6 +12,7 @@ COMMANDS = (
     "run",
     "status",
     "performance",
+    "diagnose",
     "doctor",
     "sql",
     "retrain",
