@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal, cast
 
 from ml.spec import Field
@@ -107,13 +107,17 @@ class Floor:
 
 @dataclass(frozen=True)
 class Drift:
-    """False discovery rate `q`; an alarm of `severity` when `k` of the last `of` windows of one length breach."""
+    """False discovery rate `q`; an alarm of `severity` when `k` of the last `of` windows of one length breach.
+
+    reference_until: predictions up to here are the reference, where no training gives one; None: there is none.
+    """
 
     q: float
     k: int
     of: int
     windows: tuple[timedelta, ...]
     severity: Severity
+    reference_until: datetime | None
 
 
 @dataclass(frozen=True)
@@ -206,7 +210,8 @@ def read_monitor(spec: Field) -> Monitor:
     """`monitor` of an exposure; every field has a default."""
     spec.mapping(("windows", "min_n", "floors", "drift", "delay"))
     drift, delay = spec.get("drift", {}), spec.get("delay", {})
-    drift.mapping(("q", "k", "of", "windows", "severity"))
+    until = drift.get("reference_until", None)
+    drift.mapping(("q", "k", "of", "windows", "severity", "reference_until"))
     delay.mapping(("min_share", "min_positives"))
     windows = spec.get("windows", ["1d", "7d", "28d"])
     lengths, min_n = windows.tuple_of(_window), spec.get("min_n", 30).whole(1)
@@ -224,6 +229,7 @@ def read_monitor(spec: Field) -> Monitor:
             of=of,
             windows=drift.get("windows", ["1d"]).tuple_of(_whole_days),
             severity=cast(Severity, drift.get("severity", "warn").one_of(("error", "warn"))),
+            reference_until=None if until.absent else until.instant(),
         ),
         delay=Delay(delay.get("min_share", 0.05).number(0.001, 1), delay.get("min_positives", 30).whole(1)),
     )

@@ -138,6 +138,9 @@ def _product(exposure: Mapping[str, Any], parameters: Any, nodes: Mapping[str, A
     check_metrics(spec.get("metrics", {}), product.metrics, parents)
     _check_columns(spec, product, parents)
     _check_money(spec, product)
+    if product.train and product.monitor.drift.reference_until:
+        until = spec.get("monitor").get("drift").get("reference_until")
+        until.fail("nothing for a product with `train`: the rows its model was trained on are the reference")
     return product
 
 

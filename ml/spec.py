@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from difflib import get_close_matches
 from typing import Any, NoReturn, TypeVar
 
@@ -81,6 +81,16 @@ class Field:
             return parse_duration(self.value)
         except ValueError:
             self.fail("a whole number of minutes, hours, days or weeks: '30 days'")
+
+    def instant(self) -> datetime:
+        """A day or an instant in ISO form, UTC and without zone; YAML may have read it as a date already."""
+        try:
+            found = datetime.fromisoformat(str(self.value))
+        except ValueError:
+            found = None
+        if found is None or found.tzinfo:
+            self.fail("a day, or an instant in UTC without zone: '2026-03-31'")
+        return found
 
     def number(self, low: float | None = None, high: float | None = None) -> float:
         if isinstance(self.value, bool) or not isinstance(self.value, int | float):

@@ -13,7 +13,8 @@ class MonitoringTable:
     days), `metric_models` (the models of the product's business metrics) or a table of another schema
     ('ops.model_reference'). A table is written where all of it exists.
     optional: arguments that are left out where what they name does not exist.
-    only: 'slices', 'holdout', 'metrics': written where the product declares some.
+    only: 'slices', 'holdout', 'metrics': written where the product declares some; 'reference': where it trains, or says
+    until when its own log is what to compare with.
     description: ends with the grain, `key`. fresh: the column that shows the data's age, on the run's clock.
     of_the_model: the exposure's owner answers for it, else the group that makes the outcomes.
     tests: further data tests; '{product}' is filled in.
@@ -150,6 +151,8 @@ TABLES = (  # in the order in which they read each other
         "Is what the model sees still what it was trained on. One row per window_kind, window_end, feature and method.",
         key=("window_kind", "window_end", "feature", "method"),
         fresh="evaluated_at",
+        only="reference",
+        optional=frozenset({"features", "reference"}),
     ),
     MonitoringTable(
         "health",

@@ -56,9 +56,8 @@ def plan(manifest: Props, product: Product) -> Plan:
         if undeclared := _undeclared(table, product):
             lacking[table.name] = undeclared
             continue
-        missing = [
-            what for argument, what in table.reads.items() if what not in known and argument not in table.optional
-        ]
+        optional = _optional(table, product)
+        missing = [what for argument, what in table.reads.items() if what not in known and argument not in optional]
         if missing:
             lacking[table.name] = ", ".join(missing)
             continue
@@ -69,8 +68,16 @@ def plan(manifest: Props, product: Product) -> Plan:
     return Plan(tuple(files), lacking)
 
 
+def _optional(table: MonitoringTable, product: Product) -> frozenset[str]:
+    """What the table can do without: a reference from training only where nothing is trained."""
+    return frozenset() if table.only == "reference" and product.train else table.optional
+
+
 def _undeclared(table: MonitoringTable, product: Product) -> str | None:
     """What the exposure would have to declare for the table to have rows; None where it does."""
+    if table.only == "reference":
+        has_reference = product.train or product.monitor.drift.reference_until
+        return None if has_reference else "train, or monitor.drift.reference_until, in the exposure"
     if table.only and not getattr(product, table.only):
         return f"{table.only} in the exposure"
     of_days = any(timedelta(days=1) <= window < WHOLE for window in product.monitor.windows)

@@ -47,6 +47,7 @@ def test_every_table_of_a_monitored_product_is_one_line_and_one_yml(forecasts: t
     models = written(project, "nba")
     assert "no nba_worst_slices: it needs a window of days" in said
     assert "no nba_holdout: it needs holdout in the exposure" in said
+    assert models["drift"] == "{{ baton.drift('nba', predictions=ref('nba_predictions')) }}\n"
     assert {"decisions", "outcomes", "performance"} <= set(models)
     assert models["decisions"] == "{{ baton.decisions('nba', predictions=ref('nba_predictions')) }}\n"
     for table, text in models.items():

@@ -98,6 +98,16 @@ def test_without_threshold_and_value_nothing_is_made_up(world: tuple[Home, RunOu
     assert (row["n_population"], row["share_never_scored"]) == (None, None)
 
 
+def test_later_forecasts_are_held_against_the_first_season(world: tuple[Home, RunOutcome]) -> None:
+    with ml.connect(world[0]) as con:
+        found = con.execute(
+            "select distinct feature, reference, n_reference from nba.drift where status <> 'insufficient_data'"
+        ).fetchall()
+        first = con.execute("select count(*) from nba.predictions where as_of <= '2016-06-30'").fetchone()
+    assert first is not None
+    assert found == [("score", "first_windows", first[0])]
+
+
 def test_a_business_metric_is_measured_on_the_log(world: tuple[Home, RunOutcome]) -> None:
     with ml.connect(world[0]) as con:
         found = con.execute(

@@ -109,6 +109,8 @@ def test_per_entity_decides_once_ever() -> None:
         ("train.split.test", "soon", "'soon'; allowed is a whole number of minutes"),
         ("train.promote.min_matured", 0.5, "0.5; allowed is a whole number from 0"),
         ("monitor.drift.k", 9, "9; allowed is a whole number from 1 to 3 (drift.of)"),
+        ("monitor.drift.reference_until", "2026-03-31", "'2026-03-31'; allowed is nothing for a product with `train`"),
+        ("monitor.drift.reference_until", "spring", "'spring'; allowed is a day, or an instant in UTC"),
         ("monitor.floors", [{"metric": "roc_auc", "window": "28d"}], "allowed is at_least, at_most or both"),
         ("monitor.floors", [{"metric": "auc", "window": "28d", "at_least": 1}], "'auc'; allowed is accuracy or"),
         (

@@ -40,7 +40,7 @@ FULL: dict[str, Any] = {
         "windows": ["1d", "28d"],
         "min_n": 12,
         "floors": [FLOOR],
-        "drift": {"q": 0.5, "k": 1, "of": 2, "windows": ["7d"], "severity": "error"},
+        "drift": {"q": 0.5, "k": 1, "of": 2, "windows": ["7d"], "severity": "error", "reference_until": None},
         "delay": {"min_share": 0.1, "min_positives": 9},
     },
 }
@@ -97,6 +97,7 @@ GOOD = {
     "full": FULL,
     "least": {**without(*TOP), "outcome": {"model": "churn_events", "horizon": "30 days"}},
     "empty": {**EMPTY, "value": without(("value", "currency"))["value"]},
+    "own_log_as_reference": {**EMPTY, "train": None, "monitor": {"drift": {"reference_until": "2026-03-31"}}},
     "once": {**FULL, "decide": {"per": "entity"}},
     "null_per": {**FULL, "decide": {"per": None}},
     "bare_floor": {**EMPTY, "monitor": {"floors": [{"metric": "f1", "window": "1w", "at_least": 0.5, "at_most": 1}]}},

@@ -6,7 +6,9 @@
     {% for floor in monitor.floors %}
         {% do floors.append(dict({'basis': 'matured', 'at_least': none, 'at_most': none, 'severity': 'error', 'min_n': monitor.min_n}, **floor)) %}
     {% endfor %}
-    {% do monitor.update(floors=floors, drift=dict({'q': 0.01, 'k': 2, 'of': 3, 'windows': ['1d'], 'severity': 'warn'}, **monitor.drift),
+    {% set until = monitor.drift.get('reference_until') %}
+    {% do monitor.update(floors=floors, drift=dict(dict({'q': 0.01, 'k': 2, 'of': 3, 'windows': ['1d'], 'severity': 'warn'}, **monitor.drift),
+        reference_until=none if until is none else until | string),
         delay=dict({'min_share': 0.05, 'min_positives': 30}, **monitor.get('delay', {}))) %}
     {% set filled = dict({'clock': 'wall', 'slices': [], 'holdout': 0, 'train': none, 'metrics': {}}, **spec) %}
     {% do filled.update(

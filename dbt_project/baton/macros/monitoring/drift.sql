@@ -1,12 +1,13 @@
 {#
 One row per (window_kind, window_end, feature, method): is what the model sees still what it was trained on.
 
-product:         name of the exposure
-predictions:     the append-only prediction log; only role champion is looked at
-features:        prediction_id and the features behind each score, one column each; none: only the score is compared
-reference:       `ops.model_reference`: what each version was trained on (features) and tested on (score)
-reference_until: for a product that Baton does not train: predictions up to this day ('2026-03-31') are the reference. With neither, every row
-                 has status insufficient_data
+product:     name of the exposure
+predictions: the append-only prediction log; only role champion is looked at
+features:    prediction_id and the features behind each score, one column each; none: only the score is compared
+reference:   `ops.model_reference`: what each version was trained on (features) and tested on (score)
+
+Of a product that Baton does not train, predictions up to `monitor.drift.reference_until` ('2026-03-31') are the reference. With neither, every
+row has status insufficient_data.
 
 Windows hold predictions by as_of: (window_end - window_kind, window_end], ending at midnights up to as_of(now) that have predictions;
 `monitor.drift.windows` names them, 1d where it does not. A window is compared with the reference of the version that served last in it,
@@ -50,12 +51,12 @@ computed; other rows are taken over. Psi, Jensen-Shannon, chi-square and shares 
 of wasserstein more in heavy tails, where beyond the 0.05 % and 99.95 % quantiles only the means are compared, and a value counts as at most a million bins away.
 No number is ever NaN or infinite.
 #}
-{% macro drift(product, predictions, features=none, reference=none, reference_until=none) %}
+{% macro drift(product, predictions, features=none, reference=none) %}
     {% do config(materialized='table') %}
     {% if not execute %}{{ return('') }}{% endif %}
     {% set columns = baton.drift_features(features) %}
     {{ return(adapter.dispatch('drift', 'baton')(
-        product, predictions, features, reference, reference_until, columns, baton.drift_reusable(this)
+        product, predictions, features, reference, baton.product(product).monitor.drift.reference_until, columns, baton.drift_reusable(this)
     )) }}
 {% endmacro %}
 
