@@ -1,4 +1,4 @@
-"""`ops.runs` and `ops.check_results`: what Dagster knows about runs, copied into the warehouse for people with SQL."""
+"""`ops.runs`, `ops.check_results`: what Dagster knows about runs, for people with SQL; with it what the pager knows."""
 
 import json
 from collections.abc import Iterator
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from orchestration.paging import copied
 from orchestration.run_info import NOW, RunInfo
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def copy_into(con: "DuckDBPyConnection", instance: "DagsterInstance", info: RunI
     The current run stands as `SUCCESS`: this is its last step, and it is reached only when nothing failed.
     """
     con.execute(_TABLES)
+    copied.copy_into(con, info.home)
     rows = con.execute("select run_id from ops.runs where status not in ('STARTED', 'STARTING')").fetchall()
     known = {row[0] for row in rows}
     written = 0

@@ -30,10 +30,10 @@ Examination = Callable[[Home], Iterator[Finding]]
 
 def examine(home: Home) -> list[Finding]:
     """Everything, machine first. What needs a home is left out, and said so, where there is none yet."""
-    from orchestration.cli import findings_graph
+    from orchestration.cli import findings_graph, findings_paging
 
     machine: list[Examination] = [python, packages, folder, disk, clock_setting]
-    stored: list[Examination] = [warehouse, published, *findings_graph.EXAMINATIONS]
+    stored: list[Examination] = [warehouse, published, *findings_graph.EXAMINATIONS, *findings_paging.EXAMINATIONS]
     wanted = machine + (stored if home.root.is_dir() else [])
     return [finding for examination in wanted for finding in examination(home)]
 

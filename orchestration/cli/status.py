@@ -27,6 +27,8 @@ class Status:
     failing_checks: list[dict[str, Any]]
     failed_runs: list[dict[str, Any]]
     stale: str | None
+    incidents: list[dict[str, Any]]
+    undelivered: int  # messages that reached nobody yet
 
 
 @click.command("status", short_help="Where everything stands, on one screen.")
@@ -76,7 +78,23 @@ def read(home: Home, now: datetime) -> Status:
             failing_checks=[check for check in latest.values() if not check["is_passed"]],
             failed_runs=failed_runs,
             stale=_stale(home),
+            **_pager(home),
         )
+
+
+def _pager(home: Home) -> dict[str, Any]:
+    """Open incidents, and how many messages wait or are dead; nothing where the pager has never looked."""
+    from orchestration.cli.findings_paging import has_store
+    from orchestration.paging.delivery import undelivered
+    from orchestration.paging.pager import incidents, messages
+    from orchestration.paging.store import Store
+
+    if not has_store(home):
+        return {"incidents": [], "undelivered": 0}
+    with Store(home) as kept:
+        shown = ("id", "asset", "group", "state", "cause", "kind", "since", "acknowledged_by")
+        broken = [{name: getattr(each, name) for name in shown} for each in incidents(kept)]
+        return {"incidents": broken, "undelivered": len(undelivered(messages(kept)))}
 
 
 def _stale(home: Home) -> str | None:
@@ -108,6 +126,19 @@ def _raw_known_until(con: "DuckDBPyConnection", now: datetime) -> datetime | Non
     return max((row[0] for row in newest if row and row[0]), default=None)
 
 
+def _print_incidents(status: Status) -> None:
+    from orchestration.cli.output import age, console
+
+    out = console()
+    out.print(f"\nIncidents: {len(status.incidents) or 'none'}", style="bold")
+    for each in status.incidents:
+        who = f", {each['acknowledged_by']} works on it" if each["acknowledged_by"] else ""
+        what = f"{each['asset']}: {each['cause'].replace('_', ' ')}, {age(each['since'], status.now)}"
+        out.print(f"  {each['id']:<3} {each['state']:12} {what}; {each['group']}{who}", markup=False, soft_wrap=True)
+    if status.undelivered:
+        out.print(f"  {status.undelivered} messages reached nobody. Next: baton doctor", style="bold red")
+
+
 def _print(status: Status) -> None:
     from orchestration.cli.output import age, console, owned
     from orchestration.cli.summary import CHECK_KINDS, check_kind, product_lines
@@ -124,6 +155,7 @@ def _print(status: Status) -> None:
             out.print(f"  {line}", markup=False, soft_wrap=True)
     if not status.products:
         out.print("\nNo product has a prediction log yet. Next: baton run")
+    _print_incidents(status)
     out.print(f"\nChecks that are not green: {len(status.failing_checks) or 'none'}", style="bold")
     kinds = [(check_kind(False, check["severity"], check["status"]), check) for check in status.failing_checks]
     for kind, check in sorted(kinds, key=lambda entry: (CHECK_KINDS.index(entry[0]), entry[1]["asset"])):

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from orchestration.paging.model import CHECK, FAILED, FRESHNESS, Diagnose, Key, Observation, Signal, World
+from orchestration.paging.model import CHECK, FAILED, FRESHNESS, STEP, Diagnose, Key, Observation, Signal, World
 
 MODEL_TABLES = frozenset(
     (
@@ -167,12 +167,13 @@ def _merged(one: Case, other: Case) -> Case:
 def _with_blocked(case: Case, not_run: set[str], world: World) -> Case:
     """A step that fails takes along what stands in its run and is no descendant; that is blocked too."""
     found = below(case.assets, world.parents) | not_run
-    return replace(case, blocked=tuple(sorted(found - set(case.assets))), is_stopped=bool(not_run))
+    is_stopped = bool(not_run) or any(signal.source == STEP for signal in case.signals)
+    return replace(case, blocked=tuple(sorted(found - set(case.assets))), is_stopped=is_stopped)
 
 
 def _weight(signal: Signal) -> tuple[int, str]:
     """A step that failed explains more than a check, a check more than an age."""
-    return {"step": 0, CHECK: 1, FRESHNESS: 2}.get(signal.source, 3), signal.name
+    return {STEP: 0, CHECK: 1, FRESHNESS: 2}.get(signal.source, 3), signal.name
 
 
 def cause_of(signal: Signal) -> str:

@@ -11,6 +11,8 @@ from orchestration.paging.model import PAGES, Message, Team
 
 _STATUS = re.compile(r"error[=: ]+(\d{3})", re.IGNORECASE)
 
+BELOW = ("urllib3", "requests", "httpx", "asyncio")
+
 
 class NotDelivered(RuntimeError):
     """The channel did not take the message; the text holds no address."""
@@ -65,7 +67,10 @@ class Apprise:
 
 
 class _Heard:
-    """Apprise says in its log why it failed, with the address: heard here, kept from every other log."""
+    """Apprise says in its log why it failed, with the address: heard here, kept from every other log.
+
+    What it sends by logs the path of each request, which for a chat's webhook is the secret itself.
+    """
 
     def __enter__(self) -> "_Heard":
         self._log = logging.getLogger("apprise")
@@ -75,9 +80,14 @@ class _Heard:
         handler.emit = lambda record: self._records.append(record.getMessage())  # type: ignore[method-assign]
         self._log.handlers, self._log.propagate = [handler], False
         self._log.setLevel(logging.WARNING)
+        self._quiet = {name: logging.getLogger(name).level for name in BELOW}
+        for name in BELOW:
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
         return self
 
     def __exit__(self, *_: object) -> None:
+        for name, kept in self._quiet.items():
+            logging.getLogger(name).setLevel(kept)
         self._log.propagate, level, self._log.handlers = self._before
         self._log.setLevel(level)
 

@@ -80,7 +80,8 @@ class Courier:
                     wait = timedelta(0)
                 if wait:
                     self._sleep(wait / timedelta(seconds=1))
-                done.append(self._try(row, now + wait))
+                    now += wait
+                done.append(self._try(row, now))
         return done
 
     def _next(self, now: datetime) -> "dict[str, Any] | None":

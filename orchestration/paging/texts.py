@@ -97,8 +97,7 @@ def _blocked(incident: Incident, group: str, world: World) -> list[str]:
         f"{incident.asset} is broken since {when(incident.since)}: {_words(incident.cause)}.",
         f"{incident.group} has been paged. There is nothing for you to do.",
         "",
-        *([f"Of yours   {_listed(own)}"] if own else []),
-        *(f"           {consumer.label}" for consumer in acting),
+        *_under("Of yours", [*([_listed(own)] if own else []), *(consumer.label for consumer in acting)]),
         _published(incident),
         "You hear from it again when it is over.",
     ]
@@ -148,7 +147,12 @@ def _sure(incident: Incident) -> str:
 
 def _numbered(label: str, found: Iterable[str]) -> list[str]:
     texts = [_short(masked(text), ROOM) for text in found]
-    return [f"{label if n == 0 else '':11}{n + 1}. {text}" for n, text in enumerate(texts)]
+    return _under(label, [f"{n + 1}. {text}" for n, text in enumerate(texts)])
+
+
+def _under(label: str, lines: Sequence[str]) -> list[str]:
+    """Lines with their label in front of the first."""
+    return [f"{label if n == 0 else '':11}{line}" for n, line in enumerate(lines)]
 
 
 def _consumers(incident: Incident, world: World) -> list[Consumer]:
@@ -167,7 +171,7 @@ def _waiting(incident: Incident, world: World) -> list[str]:
         by_group.setdefault(world.groups.get(asset, "nobody"), []).append(asset)
     for group, assets in sorted(by_group.items()):
         lines.append(f"{len(assets)} table{'' if len(assets) == 1 else 's'} of {group}: {_listed(assets)}")
-    return [f"{'Blocked' if n == 0 else '':11}{line}" for n, line in enumerate(lines or ["nobody"])]
+    return _under("Blocked", lines or ["nobody"])
 
 
 def _deadline(incident: Incident, world: World) -> list[str]:

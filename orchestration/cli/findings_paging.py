@@ -1,0 +1,133 @@
+"""What `baton doctor` looks at in the pager: does it look, do its messages get out, would anybody notice its death."""
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from ml.home import Home
+from orchestration.cli.findings import Examination, Finding
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
+
+ASLEEP = timedelta(minutes=10)
+
+
+def has_store(home: Home) -> bool:
+    """Whether there is anything to read: nothing is created by looking."""
+    from orchestration.paging.store import URL
+
+    return bool(os.environ.get(URL)) or home.incidents_db.exists()
+
+
+def incidents(home: Home) -> Iterator[Finding]:
+    """The store answers; what is open; what did not get out."""
+    from orchestration.paging import pager
+    from orchestration.paging.schema import StoreTooNew
+    from orchestration.paging.store import Store, StoreError
+
+    if not has_store(home):
+        yield Finding("warning", "pager", "has never looked on this home", "baton run")
+        return
+    try:
+        with Store(home) as kept:
+            broken, sent = pager.incidents(kept), pager.messages(kept)
+    except (StoreError, StoreTooNew) as error:
+        fix = "start the database that BATON_INCIDENTS_URL names, or unset it; a damaged file: move it away"
+        yield Finding("error", "pager", str(error).replace(" Next: baton doctor", ""), fix)
+        return
+    dead = [message for message in sent if message["state"] == "dead"]
+    waiting = [message for message in sent if message["state"] in ("waiting", "sending")]
+    if dead:
+        errors = ", ".join(sorted({f"{message['target']} ({message['error']})" for message in dead}))
+        fix = f"mend the address, try it with: baton page --test {dead[-1]['group']}, then: baton page --retry"
+        yield Finding("error", "pager", f"{len(dead)} messages could not be delivered: {errors}", fix)
+    if waiting:
+        errors = ", ".join(sorted({f"{m['target']} ({m['error'] or 'not tried yet'})" for m in waiting}))
+        fix = "make ui tries again by itself; at once: baton run"
+        yield Finding("warning", "pager", f"{len(waiting)} messages wait to be sent: {errors}", fix)
+    if broken:
+        text = ", ".join(f"{incident.id} {incident.asset} ({incident.group}, {incident.state})" for incident in broken)
+        yield Finding("warning", "pager", f"open incidents: {text}", "baton incidents")
+    if not (dead or waiting or broken):
+        yield Finding("ok", "pager", f"nothing is broken; {len(sent)} messages so far, none waits")
+
+
+def looking(home: Home) -> Iterator[Finding]:
+    """Somebody looks: the sensor under a living daemon, else each run of the command line."""
+    from orchestration.instance import get_instance
+    from orchestration.observing.watch import DAEMON_SECONDS, LOOKED, LOOKED_BY
+    from orchestration.paging import store
+    from orchestration.paging.schema import StoreTooNew
+    from orchestration.paging.store import Store, StoreError
+
+    if not has_store(home):
+        return
+    try:
+        with Store(home) as kept, kept.transaction() as con:
+            last, by = store.fact(con, LOOKED), store.fact(con, LOOKED_BY)
+    except (StoreError, StoreTooNew):
+        return  # the finding before says it
+    now = datetime.now(UTC).replace(tzinfo=None)
+    with get_instance(home) as instance:
+        beats = [beat.timestamp for beat in instance.get_daemon_heartbeats().values()]
+        lives = bool(beats) and now.replace(tzinfo=UTC).timestamp() - max(beats) < DAEMON_SECONDS
+        why = _why_asleep(instance) if lives else ""
+    text = f"last looked at {last or 'no time'} (by the {by or 'nobody'})"
+    if lives and (last is None or now - datetime.fromisoformat(last) > ASLEEP):
+        fix = "switch the sensor `pager` on in Dagster (Automation); definitions that do not load are named above"
+        yield Finding("error", "pager", f"{text}, though Dagster's daemon lives{why}: nobody would be paged", fix)
+    elif lives:
+        yield Finding("ok", "pager", text)
+    else:
+        yield Finding("ok", "pager", f"{text}; without a daemon it looks at the end of each command")
+
+
+def _why_asleep(instance: "DagsterInstance") -> str:
+    """What Dagster says about the sensor: switched off, or the error of its last tick."""
+    from dagster._core.definitions.run_request import InstigatorType
+    from dagster._core.scheduler.instigation import InstigatorStatus
+
+    from orchestration.observing.sensor import NAME
+
+    for state in instance.all_instigator_state(instigator_type=InstigatorType.SENSOR):
+        if state.instigator_name != NAME:
+            continue
+        if state.status == InstigatorStatus.STOPPED:
+            return ", and the sensor is switched off"
+        ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=1)
+        if ticks and ticks[0].error:
+            return f", and its last tick failed: {ticks[0].error.message.strip().splitlines()[0]}"
+    return ""
+
+
+def dead_man(_home: Home) -> Iterator[Finding]:
+    """Somebody outside would notice that the pager itself is dead."""
+    from orchestration.observing.heartbeat import URL
+
+    if os.environ.get(URL):
+        yield Finding("ok", "dead man", f"{URL} is set: each look calls it")
+    else:
+        fix = f"export {URL}=<address of a service that alarms on silence>, for example a healthchecks.io check"
+        yield Finding("warning", "dead man", "nobody would notice if the pager itself died", fix)
+
+
+def addresses(home: Home) -> Iterator[Finding]:
+    """Pages of groups without an address become files."""
+    from orchestration.dbt.manifest import ManifestError, ensure_manifest
+    from orchestration.dbt.roster import roster
+    from orchestration.paging.channels import address_of
+    from orchestration.paging.model import Team
+
+    try:
+        groups = roster(ensure_manifest(home).load())
+    except ManifestError:
+        return  # the finding `manifest` says it
+    known = [name for name, group in groups.items() if address_of(Team(name, group.page)).url]
+    if groups and not known:
+        text = f"no group has a page address here: pages become files in {home.root / 'pages'}, and lines of baton run"
+        yield Finding("warning", "pages", text, "set one, then try it: baton page --test GROUP")
+
+
+EXAMINATIONS: list[Examination] = [addresses, incidents, looking, dead_man]

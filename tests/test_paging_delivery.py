@@ -1,0 +1,204 @@
+"""Pages on their way: real HTTP and SMTP receivers, channels that are down, backups, dead letters, files, secrets."""
+
+import itertools
+import json
+import logging
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from email import message_from_string, policy
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from paging_world import DATA, HOUR, ML, NOW, TEAMS, Recorder, pager, seen
+
+from orchestration.paging.channels import Apprise, NotDelivered, address_of
+from orchestration.paging.delivery import COMMAND, SENSOR, Courier, retry_dead
+from orchestration.paging.model import Message, Team
+from orchestration.paging.pager import Pager, messages
+
+MESSAGE = Message(
+    "baton-t-1.1", 1, "opened", ML, "churn/model is broken: späte Daten", "What  it\nref baton-t-1.1\n", NOW
+)
+
+
+@contextmanager
+def serving(server: socketserver.BaseServer) -> Iterator[int]:
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@dataclass
+class Received:
+    bodies: list[Any] = field(default_factory=list)
+    status: int = 200
+
+
+@contextmanager
+def http() -> Iterator[tuple[int, Received]]:
+    found = Received()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            found.bodies.append(json.loads(body))
+            self.send_response(found.status)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    with serving(HTTPServer(("127.0.0.1", 0), Handler)) as port:
+        yield port, found
+
+
+@contextmanager
+def smtp() -> Iterator[tuple[int, list[str]]]:
+    """As much of RFC 5321 as a client needs to hand over one mail."""
+    mails: list[str] = []
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            self.wfile.write(b"220 local\r\n")
+            while line := self.rfile.readline():
+                verb = line.strip().upper()
+                if verb == b"DATA":
+                    self.wfile.write(b"354 go on\r\n")
+                    lines = iter(self.rfile.readline, b".\r\n")
+                    mails.append(b"".join(lines).decode())
+                self.wfile.write(b"221 bye\r\n" if verb == b"QUIT" else b"250 ok\r\n")
+                if verb == b"QUIT":
+                    return
+
+    with serving(socketserver.TCPServer(("127.0.0.1", 0), Handler)) as port:
+        yield port, mails
+
+
+def test_a_page_arrives_at_a_web_receiver() -> None:
+    with http() as (port, received):
+        Apprise().send(f"json://127.0.0.1:{port}/ml", MESSAGE, MESSAGE.title)
+    (body,) = received.bodies
+    assert (body["title"], body["type"]) == (MESSAGE.title, "failure")
+    assert "ref baton-t-1.1" in body["message"]
+
+
+def test_a_page_arrives_by_mail() -> None:
+    with smtp() as (port, mails):
+        Apprise().send(f"mailto://127.0.0.1:{port}?from=baton@example.com&to=ml@example.com", MESSAGE, MESSAGE.title)
+    mail = message_from_string(mails[0], policy=policy.default)
+    assert mail["Subject"] == MESSAGE.title
+    assert mail["To"] == "ml@example.com"
+    assert "ref baton-t-1.1" in mail.get_body(("html", "plain")).get_content()  # type: ignore[union-attr]
+
+
+def test_what_goes_wrong_names_scheme_and_status_and_never_the_address(caplog: pytest.LogCaptureFixture) -> None:
+    with http() as (port, received), caplog.at_level(logging.DEBUG):
+        received.status = 503
+        with pytest.raises(NotDelivered) as refused:
+            Apprise().send(f"json://user:geheim@127.0.0.1:{port}/hook-geheim", MESSAGE, "t")
+    assert str(refused.value) == "json: the receiver answered 503"
+    with pytest.raises(NotDelivered, match="nobody answered"):
+        Apprise().send(f"json://user:geheim@127.0.0.1:{port}", MESSAGE, "t")
+    with pytest.raises(NotDelivered, match="no address"):
+        Apprise().send("nonsense-geheim://x", MESSAGE, "t")
+    assert "geheim" not in caplog.text
+
+
+@pytest.fixture
+def paged(tmp_path: Path) -> Iterator[Pager]:
+    """One incident of the data engineers, four messages waiting."""
+    found = pager(tmp_path)
+    found.observe([[seen("raw/usage")]], NOW)
+    yield found
+    found.store.close()
+
+
+def test_a_channel_that_is_down_is_tried_again_later_and_later(paged: Pager) -> None:
+    channel = Recorder(down=lambda address: True)
+    courier = Courier(paged.store, TEAMS, channel, SENSOR)
+    tries, now = [], NOW
+    for minute in range(200):
+        now = NOW + minute * timedelta(seconds=15)
+        tries += [now] * sum(d.message.kind == "opened" and d.target == DATA for d in courier.deliver(now))
+    waits = [(b - a).total_seconds() for a, b in itertools.pairwise(tries)]
+    assert len(tries) == SENSOR.attempts
+    assert all(later > sooner for sooner, later in zip(waits[:-2], waits[2:], strict=True)), waits
+    assert waits[0] >= 15
+
+
+def test_what_comes_back_up_in_time_is_delivered_once_to_its_own_group(paged: Pager) -> None:
+    channel = Recorder(down=lambda address: True)
+    Courier(paged.store, TEAMS, channel, SENSOR).deliver(NOW)
+    channel.down = lambda address: False
+    for minute in range(5):
+        Courier(paged.store, TEAMS, channel, SENSOR).deliver(NOW + minute * timedelta(minutes=1))
+    assert sorted(address for address, _, _ in channel.got) == [
+        "test://analytics", "test://data", "test://ml", "test://success",
+    ]  # fmt: skip
+
+
+def test_a_group_that_cannot_be_reached_has_its_pages_sent_to_its_backup(paged: Pager) -> None:
+    channel = Recorder(down=lambda address: address == "test://data")
+    slept: list[float] = []
+    Courier(paged.store, TEAMS, channel, COMMAND, slept.append).deliver(NOW)
+    titles = [title for address, m, title in channel.got if address == "test://analytics" and m.kind == "opened"]
+    assert titles == [f"For {DATA}: raw/usage is broken: rows"]
+    assert slept
+    assert {m["state"] for m in messages(paged.store)} == {"sent"}
+
+
+def test_what_nobody_takes_is_a_dead_letter_with_its_text_kept_and_can_be_sent_again(paged: Pager) -> None:
+    channel = Recorder(down=lambda address: True)
+    Courier(paged.store, TEAMS, channel, COMMAND, lambda seconds: None).deliver(NOW)
+    assert {m["state"] for m in messages(paged.store)} == {"dead"}
+    written = sorted((paged.store.home.root / "pages").iterdir())
+    assert len(written) == 4
+    assert any("raw/usage has 3 rows" in path.read_text() for path in written)
+    channel.down = lambda address: False
+    assert retry_dead(paged.store, NOW + HOUR) == 4
+    Courier(paged.store, TEAMS, channel, COMMAND).deliver(NOW + HOUR)
+    assert [address for address, m, _ in channel.got if m.kind == "opened"] == ["test://data"]
+
+
+def test_without_any_address_pages_become_files_for_people(paged: Pager) -> None:
+    bare = {name: replace(team, page=f"env:NOT_SET_{name}") for name, team in TEAMS.items()}
+    done = Courier(paged.store, bare, Recorder(), COMMAND).deliver(NOW)
+    assert {each.state for each in done} == {"sent"}
+    text = next(Path(d.where).read_text() for d in done if d.message.kind == "opened")
+    assert text.startswith("raw/usage is broken: rows\nTo data_engineering.")
+    assert f"NOT_SET_{DATA} is not set" in text
+    assert {m["channel"] for m in messages(paged.store)} == {"file"}
+
+
+def test_a_group_without_address_is_stood_in_for_by_its_backup(paged: Pager) -> None:
+    some = {**TEAMS, DATA: replace(TEAMS[DATA], page=None)}
+    channel = Recorder()
+    Courier(paged.store, some, channel, COMMAND).deliver(NOW)
+    assert [a for a, m, _ in channel.got if m.kind == "opened"] == ["test://analytics"]
+
+
+def test_a_look_at_a_clock_that_was_wound_back_still_delivers(paged: Pager) -> None:
+    channel = Recorder(down=lambda address: True)
+    Courier(paged.store, TEAMS, channel, SENSOR).deliver(NOW + 900 * 24 * HOUR)
+    channel.down = lambda address: False
+    Courier(paged.store, TEAMS, channel, SENSOR).deliver(NOW)
+    assert len(channel.got) == 4
+
+
+def test_addresses_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAGE_X", " json://host/ ")
+    assert address_of(Team("x", "env:PAGE_X")).url == "json://host/"
+    assert address_of(Team("x", "slack://a/b/c")).scheme == "slack"
+    monkeypatch.delenv("PAGE_X")
+    assert address_of(Team("x", "env:PAGE_X")).missing == "PAGE_X is not set"
+    assert address_of(None).url is None
