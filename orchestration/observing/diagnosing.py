@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ml.diagnosis.verdict import Diagnosis
     from orchestration.graph import Graph
 
+MACHINE = "published/warehouse"  # what a diagnosis names where the machine failed, whichever step met it
+
 
 def diagnoser(graph: "Graph", home: Home, instance: "DagsterInstance", now: datetime, world: World) -> Diagnose:
     """Diagnoses by product; None where no product stands below the asset, or where the verdict is about another one.
@@ -37,7 +39,7 @@ def diagnoser(graph: "Graph", home: Home, instance: "DagsterInstance", now: date
     def diagnose(asset: str, seen: Sequence[Observation]) -> "Diagnosis | None":
         touched = {asset, *below([asset], world.parents)}
         for product in sorted({name.split("/")[0] for name in touched} & set(graph.products)):
-            verdict = _applied(of_run(seen[0].run_id)[product], asset, seen, world)
+            verdict = applied(of_run(seen[0].run_id)[product], asset, seen, world)
             if verdict is not None:
                 return verdict
         return None
@@ -45,14 +47,16 @@ def diagnoser(graph: "Graph", home: Home, instance: "DagsterInstance", now: date
     return diagnose
 
 
-def _applied(found: "Diagnosis", asset: str, seen: Sequence[Observation], world: World) -> "Diagnosis | None":
+def applied(found: "Diagnosis", asset: str, seen: Sequence[Observation], world: World) -> "Diagnosis | None":
     """What the product's diagnosis says about this broken asset.
 
     The accountable asset may be the broken one or one above it. What is itself broken stays accountable where the
-    diagnosis looks below it; a verdict about another branch says nothing here.
+    diagnosis looks below it; a verdict about another branch says nothing here. A full disk is about every branch.
     """
     if not found.is_fault:
         return found if all(each.source == CHECK for each in seen) else None
+    if found.asset == MACHINE:
+        return found
     if found.asset == asset or found.asset in ancestors(asset, world.parents):
         return found
     if found.asset in below([asset], world.parents):
