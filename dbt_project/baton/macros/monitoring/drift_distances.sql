@@ -127,29 +127,7 @@ shape as (
     inner join shape_tests on sums.series = shape_tests.series
 ),
 
-code_pairs as (
-    select series, code, sum(n) as n, sum(offsets) as offsets, sum(n_reference) as n_reference, max(place) as place, sum(n_outside) as n_outside
-    from (
-        select series, code, n, offsets, cast(0 as {{ float }}) as n_reference, cast(0 as {{ float }}) as place, n_outside
-        from current_codes
-        union all
-        select series.series, reference_codes.code, 0 as n, 0 as offsets, reference_codes.n as n_reference, reference_codes.place, 0 as n_outside
-        from series
-        inner join kinds on series.number = kinds.number
-        inner join reference_codes on series.version = reference_codes.version and kinds.feature = reference_codes.feature
-    ) as both_sides
-    group by series, code
-),
-
-sized as (
-    select
-        code_pairs.*, totals.n - totals.n_null as n_known, totals.n_reference - totals.n_reference_null as m_known
-    from code_pairs
-    inner join totals on code_pairs.series = totals.series
-    where totals.n > totals.n_null and totals.n_reference > totals.n_reference_null
-),
-
-{{ baton.drift_steps() }},
+{{ baton.drift_areas() }},
 
 known_scales as (
     select series.series, scales.low, scales.high, scales.lowest, scales.highest, scales.width, scales.deviation
@@ -166,63 +144,12 @@ distances as (
             * (scales.width / case when scales.deviation > 0.001 then scales.deviation when scales.deviation <= 0.001 then 0.001 end), 12
         ) as wasserstein,
         case when scales.lowest = scales.highest and areas.ks = 0 then 1 else 0 end as is_constant
-    from (
-        select
-            series, max(abs(after)) as ks, sum(n_outside) as n_outside,
-            {{ baton.unfixed('sum(' ~ baton.fixed('area', 9) ~ ')', 9) }} as area,
-            {{ baton.unfixed('sum(' ~ baton.fixed('case when code = -1 or code = 4096 then area else 0 end', 9) ~ ')', 9) }} as tails
-        from (select shares.*, {{ baton.drift_area() }} as area from (
-            select
-                series, code, next_code, n_outside, after / (n_known * m_known) as after, n / n_known as g, n_reference / m_known as f,
-                offsets / (1048576.0e0 * n_known) as g_place, place * n_reference / m_known as f_place
-            from steps
-        ) as shares) as with_area
-        group by series
-    ) as areas
+    from areas
     inner join known_scales as scales on areas.series = scales.series
-)
-{%- endmacro %}
-
-{#
-CTE `steps`: rows of `sized` with `after`, n_known * n_reference_known times the difference of the distribution functions behind the code, and the next code of the series.
-These are whole numbers, and behind the last code of a series their difference is 0: so on DuckDB one sorted pass over all series adds them up, for a third of the CPU of a window
-per series. (That an empty frame over a sorted subquery keeps its order is documented: "Order Preservation".)
-#}
-{% macro drift_steps() %}{{ return(adapter.dispatch('drift_steps', 'baton')()) }}{% endmacro %}
-
-{% macro default__drift_steps() -%}
-steps as (
-    select
-        sized.*,
-        sum(n * m_known - n_reference * n_known) over (partition by series order by code rows unbounded preceding) as after,
-        lead(code) over (partition by series order by code) as next_code
-    from sized
-)
-{%- endmacro %}
-
-{% macro duckdb__drift_steps() -%}
-steps as (
-    select
-        sorted_codes.*,
-        sum(n * m_known - n_reference * n_known) over (rows between unbounded preceding and current row) as after,
-        lead(code) over () as next_code
-    from (select * from sized order by series, code) as sorted_codes
 )
 {%- endmacro %}
 
 {# One bin of the Jensen-Shannon divergence in bits; an empty share adds nothing. #}
 {% macro drift_divergence() %}
     {{ return("(case when p > 0 then p * ln(2 * p / (p + q)) else 0 end + case when q > 0 then q * ln(2 * q / (p + q)) else 0 end) / (2 * ln(2.0e0))") }}
-{% endmacro %}
-
-{#
-Area between the two distribution functions over one code and the gap to the next, in widths of the grid. `after` and `after - g + f` are their difference behind and
-before the code. Inside a code the area is exact where the difference keeps its sign, else taken as if all rows stood at their mean place.
-#}
-{% macro drift_area() %}
-    {% set before = "(after - g + f)" %}
-    {% set meeting = "((f_place + g_place) / (f + g))" %}
-    {{ return("case when code = -1 or code = 4096 then abs(f_place - g_place) when " ~ before ~ " * after < 0 then abs(" ~ before ~ ") * " ~ meeting
-        ~ " + abs(after) * (1 - " ~ meeting ~ ") else abs(" ~ before ~ " + g - g_place - f + f_place) end"
-        ~ " + case when next_code > code + 1 then abs(after) * (next_code - code - 1) else 0 end") }}
 {% endmacro %}
