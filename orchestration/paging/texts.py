@@ -72,7 +72,7 @@ def _page(incident: Incident, kind: str, world: World) -> list[str]:
     return [
         *([first, ""] if first else []),
         f"What       {incident.asset}: {_words(incident.cause)}{_sure(incident)}",
-        *([f"           the same in {_listed(others)}"] if others else []),
+        *([f"           {'seen at' if incident.confidence else 'the same in'} {_listed(others)}"] if others else []),
         f"Since      {when(incident.since)}",
         f"Side       {SIDES.get(incident.kind, incident.kind)}",
         *_numbered("Evidence", incident.evidence),
@@ -171,7 +171,7 @@ def _waiting(incident: Incident, world: World) -> list[str]:
         by_group.setdefault(world.groups.get(asset, "nobody"), []).append(asset)
     for group, assets in sorted(by_group.items()):
         lines.append(f"{len(assets)} table{'' if len(assets) == 1 else 's'} of {group}: {_listed(assets)}")
-    return _under("Blocked", lines or ["nobody"])
+    return _under("Blocked" if incident.is_stopped else "Affected", lines or ["nobody"])
 
 
 def _deadline(incident: Incident, world: World) -> list[str]:
