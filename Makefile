@@ -40,7 +40,7 @@ test: setup ## All tests (ARGS="-k loader" for some of them)
 	@$(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 soak: setup ## Long simulations, half an hour and more; reports go to docs/reports
-	@BATON_LONG=1 $(PY) -m pytest -m long tests $(ARGS)
+	@BATON_LONG=1 $(PY) -m pytest -m "long or property" tests $(ARGS)
 	@$(PY) -m pytest tests/soak $(ARGS)
 
 lint: setup ## Linter, formatter, types, SQL; runs all of them and names those that failed

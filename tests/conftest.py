@@ -48,6 +48,9 @@ PLACE = {name: place for place, name in enumerate(SLOWEST_FIRST)}
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Slow files first. Tests marked long wait for `make soak`: the suite must end while people still look at it."""
     items.sort(key=lambda item: PLACE.get(item.path.stem, len(PLACE)))
+    for item in items:
+        if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+            item.add_marker(pytest.mark.property)
     if os.environ.get("BATON_LONG"):
         return
     for item in items:

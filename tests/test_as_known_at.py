@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from dbt_common.exceptions import CompilationError
+from how_many import examples
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from macro_harness import MacroHarness
@@ -36,7 +37,7 @@ RAW = {
 ACCOUNTS = "abcd"
 VOLATILE = {"built_at"}
 Row = dict[str, Any]
-quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from dbt_common.exceptions import CompilationError
+from how_many import examples
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from macro_harness import MacroHarness
@@ -136,7 +137,7 @@ ORDER = st.tuples(
 
 # One entity with several rows: its residuals cancel, and what rounding leaves of them is no variance.
 @example(rows=[("a", TODAY, "x", amount, 1.0) for amount in (0.0, 0.0, 0.0, 0.0, 10.0)])
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(ORDER, max_size=25))
 def test_every_number_equals_brute_force(macros, rows):
     macros.load("orders", COLUMNS, rows)

@@ -8,6 +8,7 @@ import delay_oracle as oracle
 import monitoring_oracle
 import numpy as np
 import pytest
+from how_many import examples
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from macro_harness import MacroHarness
@@ -140,7 +141,7 @@ ROWS = st.lists(
 HISTORY = [decided(60 * 60 + i, delay_minutes=i, score=0.9 if i % 3 else 0.1, entity=str(i)) for i in range(0, 600, 20)]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(product=st.sampled_from(list(PRODUCTS)), rows=ROWS)
 @example(product="pooled", rows=[])
 @example(product="pooled", rows=[decided(5)])

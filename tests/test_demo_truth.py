@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from how_many import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
@@ -178,7 +179,7 @@ def paths(days: int) -> Iterator[tuple[int, ...]]:
     return itertools.product(range(3), repeat=days + 1)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(
     first=st.lists(st.floats(0.01, 1), min_size=3, max_size=3),
     multiplier=st.floats(0.1, 3),

@@ -21,6 +21,7 @@ from drift_world import (
     reference_rows,
     tables,
 )  # fmt: skip
+from how_many import examples
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from macro_harness import MacroHarness
@@ -171,7 +172,7 @@ NAMES = [
 ]
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(5), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.tuples(numbers, numbers), min_size=1, max_size=2),
     st.lists(st.tuples(texts, texts), max_size=2),

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from drift_world import load_reference, products, reference_rows
+from how_many import examples
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from macro_harness import MacroHarness
@@ -98,7 +99,7 @@ steps = st.one_of(batches, batches, st.tuples(st.just("now"), st.integers(0, 40)
 DAILY = [(("predict", float(day), 20, day in (3, 4, 6), 1, False), ("now", day + 0.25)) for day in range(1, 7)]
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(2), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(["churn", "watched"]), st.lists(st.lists(steps, min_size=1, max_size=3), min_size=1, max_size=4))
 @example("churn", [list(day) for day in DAILY])
 @example(

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from how_many import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from macro_harness import MacroHarness
@@ -123,7 +124,7 @@ rows = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(rows)
 def test_the_first_written_row_of_a_forecast_counts_and_ids_sort_by_time(
     macros: MacroHarness, written: list[tuple[str, int, str | None, int, int]]

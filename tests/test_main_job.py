@@ -24,6 +24,7 @@ from ml.home import Home
 from orchestration import launch
 from orchestration.instance import get_instance
 from orchestration.outcome import RunOutcome
+from orchestration.session import Session
 
 DAY = timedelta(days=1)
 LAYERS = ("raw", "staging", "features", "churn", "ops")
@@ -308,9 +309,8 @@ def test_days_that_were_missed_are_scored_in_one_run_and_scored_days_stay(first:
         "left join churn.predictions p using (account_id, as_of) group by as_of having count(*) <> count(p.account_id)"
     )
     assert ask(home, covered) == []
-    known = runs_of(home)
-    assert baton(home, "backfill", "2026-11-22", "2026-11-22", "--now", later.isoformat()).returncode == 0
-    assert [job for job, _ in runs_of(home)[len(known) :]] == ["backfill", "monitor"]  # nothing lacks: nothing prepared
+    with demo_runs.inside(home), Session(home, lambda progress: None, began=0) as session:
+        assert not session.to_prepare("2026-11-19", "2026-11-22")  # nothing lacks: the next one would prepare nothing
     test_no_score_knows_more_than_its_day_did(FirstRun(home, {}))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import point_in_time_oracle as pit
 import pytest
+from how_many import examples
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from macro_harness import MacroHarness
@@ -22,7 +23,7 @@ LOG = {
 VALUES = {"n": "bigint", "x": "double", "kind": "varchar", "is_new": "boolean", "seen_at": "timestamp"}
 COMPARED = [{"name": name, "is_number": name in ("n", "x"), "as_text": False} for name in VALUES]
 REFERENCE = {"product": "varchar", "version": "integer", "feature": "varchar"}
-quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 Key = tuple[str, datetime]
 
 

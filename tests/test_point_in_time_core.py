@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import pytest
+from how_many import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from macro_harness import MacroHarness
 
 from ml.clock import parse_duration
 
-quick = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 NOW = "2026-01-01 06:30:00.25"
 
 

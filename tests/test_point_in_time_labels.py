@@ -5,11 +5,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from how_many import examples
 from hypothesis import HealthCheck, given, settings
 from macro_harness import MacroHarness
 from point_in_time_oracle import LOG_COLUMNS, SPINE_COLUMNS, Row, Spine, at, label_known_at, logs, spines
 
-quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 VARIANTS = {"fast": False, "portable": True}
 HORIZON, GRACE = timedelta(days=3), timedelta(days=1)
 NOW = at(9 * 24 + 6)

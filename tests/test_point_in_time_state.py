@@ -5,12 +5,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from how_many import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from macro_harness import MacroHarness
 from point_in_time_oracle import LOG_COLUMNS, SPINE_COLUMNS, Row, Spine, at, instants, logs, spines, state
 
-quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 VARIANTS = {"fast": False, "portable": True}
 
 

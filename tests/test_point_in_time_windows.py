@@ -7,11 +7,12 @@ from typing import Any
 import duckdb
 import pytest
 from dbt_common.exceptions import CompilationError
+from how_many import examples
 from hypothesis import HealthCheck, given, settings
 from macro_harness import MacroHarness
 from point_in_time_oracle import LOG_COLUMNS, SPINE_COLUMNS, Row, Spine, at, events, instants, logs, spines
 
-quick = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 VARIANTS = {"fast": False, "portable": True}
 WINDOWS = {
     "1 day": {"n_1d": "count(*)", "actions_1d": "sum(n_actions)"},
