@@ -108,7 +108,8 @@ def observations(collected: Collected, record: "RunRecord", graph: "Graph") -> l
         missing = sorted(collected.planned.keys() - collected.made.keys() - out)
         left = [replace(plain, asset=asset, source=NOT_RUN, name="planned", status=FAILED) for asset in missing]
     every = [replace(seen, event_id=n) for n, seen in enumerate((*found, *made, *broken, *left))]
-    return [_with_command(seen, graph) for seen in every]
+    commands = graphs.Commands(graph)
+    return [_with_command(seen, commands) for seen in every]
 
 
 def _broken(collected: Collected, failing: set[str], plain: Observation, graph: "Graph") -> "list[Observation]":
@@ -155,12 +156,11 @@ def _first(collected: Collected, step: str, parents: Mapping[str, frozenset[str]
     return min(left or parents, key=lambda asset: (len(ancestors(asset, parents)), asset))
 
 
-def _with_command(seen: Observation, graph: "Graph") -> Observation:
+def _with_command(seen: Observation, commands: graphs.Commands) -> Observation:
     if seen.status != FAILED or seen.source == NOT_RUN:
         return seen
-    command = (
-        graphs.see_check(graph, seen.asset, seen.name) if seen.source == CHECK else graphs.see_step(graph, seen.asset)
-    )
+    is_check = seen.source == CHECK
+    command = commands.of_check(seen.asset, seen.name) if is_check else commands.of_step(seen.asset)
     return replace(seen, command=command)
 
 

@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import dagster as dg
@@ -67,25 +69,34 @@ def _consumers(manifest: Mapping[str, Any]) -> Iterator[Consumer]:
         )
 
 
-def see_check(graph: Graph, asset: str, name: str) -> str:
-    """The command that shows what a check saw."""
-    spec = next((s for s in check_specs(graph) if (s.asset_key.to_user_string(), s.name) == (asset, name)), None)
-    meta = (spec.metadata or {}) if spec else {}
-    if name == freshness.NAME and meta.get(RELATION):
-        relation = str(meta[RELATION]).replace('"', "").removeprefix("warehouse.")
-        return f'baton sql "select max({meta.get(FRESHNESS_COLUMN)}) from {relation}"'
-    if UNIQUE_ID in meta:
-        return f"baton dbt test --select {graph.manifest['nodes'][meta[UNIQUE_ID]]['name']}"
-    return "baton status"
+@dataclass(frozen=True)
+class Commands:
+    """How to see a failure again."""
 
+    graph: Graph
 
-def see_step(graph: Graph, asset: str) -> str:
-    """The command that builds an asset again."""
-    spec = graph.specs.get(dg.AssetKey(asset.split("/")))
-    unique_id = str(spec.metadata.get(UNIQUE_ID, "")) if spec else ""
-    if unique_id.startswith("model."):
-        return f"baton dbt build --select {unique_id.split('.')[-1]}"
-    return "baton run"
+    @cached_property
+    def _checks(self) -> dict[tuple[str, str], dg.AssetCheckSpec]:
+        return {(spec.asset_key.to_user_string(), spec.name): spec for spec in check_specs(self.graph)}
+
+    def of_check(self, asset: str, name: str) -> str:
+        """The command that shows what a check saw."""
+        spec = self._checks.get((asset, name))
+        meta = (spec.metadata or {}) if spec else {}
+        if name == freshness.NAME and meta.get(RELATION):
+            relation = str(meta[RELATION]).replace('"', "").removeprefix("warehouse.")
+            return f'baton sql "select max({meta.get(FRESHNESS_COLUMN)}) from {relation}"'
+        if UNIQUE_ID in meta:
+            return f"baton dbt test --select {self.graph.manifest['nodes'][meta[UNIQUE_ID]]['name']}"
+        return "baton status"
+
+    def of_step(self, asset: str) -> str:
+        """The command that builds an asset again."""
+        spec = self.graph.specs.get(dg.AssetKey(asset.split("/")))
+        unique_id = str(spec.metadata.get(UNIQUE_ID, "")) if spec else ""
+        if unique_id.startswith("model."):
+            return f"baton dbt build --select {unique_id.split('.')[-1]}"
+        return "baton run"
 
 
 def asset_of_node(graph: Graph, node: str) -> str | None:

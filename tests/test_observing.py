@@ -1,0 +1,178 @@
+"""What of Dagster's events becomes an observation: freshness, old partitions, cancelled runs, ten thousand events."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+import pytest
+from company import NOW, live_graph
+from dagster._core.definitions.freshness import FreshnessState, FreshnessStateChange
+from dagster._core.storage.dagster_run import DagsterRun, RunRecord
+
+from ml.home import Home
+from orchestration.instance import get_instance
+from orchestration.observing.collect import Collected, observations
+from orchestration.observing.read import News, news, remember
+from orchestration.observing.world import Commands, world_of
+from orchestration.paging import pager
+from orchestration.paging.model import FAILED, OK, PAGES
+from orchestration.paging.pager import Pager, incidents, messages
+from orchestration.paging.store import Store
+from orchestration.run_info import AS_OF
+from orchestration.run_info import NOW as NOW_TAG
+
+GRAPH = live_graph()
+WORLD = world_of(GRAPH)
+COMMANDS = Commands(GRAPH)
+DAY = timedelta(days=1)
+
+
+def record(status: dg.DagsterRunStatus, tags: dict[str, str] | None = None, ended: datetime = NOW) -> RunRecord:
+    """A finished run of `daily`."""
+    at = ended.replace(tzinfo=UTC)
+    told = {NOW_TAG: str(ended), AS_OF: str(ended.replace(hour=0)), **(tags or {})}
+    run = DagsterRun(job_name="daily", run_id="r", status=status, tags=told)
+    stamp = at.timestamp()
+    return RunRecord(0, run, create_timestamp=at, update_timestamp=at, start_time=stamp - 60, end_time=stamp)
+
+
+def check(asset: str, name: str, status: str = FAILED, message: str = "3 rows") -> dict[str, Any]:
+    return {"asset": asset, "name": name, "status": status, "severity": "error", "group": "", "message": message}
+
+
+def failed(collected: Collected, **of: Any) -> list[tuple[str, str, str]]:
+    found = observations(collected, record(dg.DagsterRunStatus.FAILURE, **of), GRAPH)
+    return [(seen.source, seen.asset, seen.kind) for seen in found if seen.status == FAILED]
+
+
+def test_the_graph_names_groups_parents_and_those_who_act() -> None:
+    assert WORLD.groups["raw/usage_events"] == "data_engineering"
+    assert "staging/usage" in WORLD.parents["features/usage"]
+    acting = {consumer.name: consumer for consumer in WORLD.consumers}
+    assert acting["customer_success_calls"].group == "customer_success"
+    assert acting["churn"].is_product
+    assert "churn/action_list" in acting["customer_success_calls"].assets
+    assert all(WORLD.groups.values())
+    assert WORLD.teams["ml_engineering"].escalate_after == timedelta(hours=4)
+
+
+def test_every_failure_has_a_command_that_shows_it() -> None:
+    assert COMMANDS.of_check("raw/invoices", "data_is_fresh") == 'baton sql "select max(known_at) from raw.invoices"'
+    assert COMMANDS.of_step("features/usage") == "baton dbt build --select features_usage"
+    assert COMMANDS.of_step("churn/model") == "baton run"
+    assert WORLD.checks is not None
+    asset, name = min(each for each in WORLD.checks if each[0] == "staging/usage" and each[1] != "data_is_fresh")
+    assert COMMANDS.of_check(asset, name) == f"baton dbt test --select {name}"
+
+
+def test_a_step_that_names_dbt_nodes_is_theirs_and_one_that_names_none_is_of_what_it_was_at() -> None:
+    plan = {"staging/usage": "dbt_2", "features/usage": "dbt_2", "churn/model": "churn_model"}
+    named = Collected("r", planned=dict(plan), broken={"dbt_2": (["model.baton_demo.features_usage"], "SQL")})
+    assert failed(named) == [
+        ("step", "features/usage", ""),
+        ("not_run", "churn/model", ""),
+        ("not_run", "staging/usage", ""),
+    ]
+    bare = Collected("r", planned=dict(plan), made={"staging/usage": None}, broken={"dbt_2": ([], "no space left")})
+    assert failed(bare)[0] == ("step", "features/usage", "platform")
+    killed = Collected("r", planned=dict(plan), running={"churn_model": None}, why="The process is gone.")
+    assert failed(killed)[0] == ("step", "churn/model", "platform")
+    before_any_step = Collected("r", planned=dict(plan), why="The process is gone.")
+    assert failed(before_any_step)[0] == ("step", "staging/usage", "platform")
+    checks_only = Collected("r", broken={"source_freshness": ([], "gone")})
+    assert failed(checks_only)[0][1] in WORLD.groups
+
+
+def test_a_failed_test_is_told_once_by_its_check_not_again_by_its_step() -> None:
+    said = Collected(
+        "r",
+        planned={"staging/usage": "dbt_2"},
+        made={"staging/usage": None},
+        checks=[check("staging/usage", "unique")],
+        broken={"dbt_2": (["model.baton_demo.staging_usage"], "test unique on staging_usage failed")},
+    )
+    assert failed(said) == [("check", "staging/usage", "")]
+
+
+def test_a_cancelled_run_broke_nothing() -> None:
+    stopped = Collected("r", planned={"churn/model": "churn_model"}, running={"churn_model": None})
+    found = observations(stopped, record(dg.DagsterRunStatus.CANCELED), GRAPH)
+    assert found == []
+
+
+def test_no_value_of_a_row_leaves_in_a_message() -> None:
+    from orchestration.paging.texts import masked
+
+    assert masked("Conversion Error: Could not convert string 'Ann Miller' to INT32") == (
+        "Conversion Error: Could not convert string '...' to INT32"
+    )
+    assert "example.com" not in masked('Constraint Error: Duplicate key "email: ann@example.com" violates')
+    assert masked("'dict object' has no attribute 'exposures'") == "'dict object' has no attribute 'exposures'"
+
+
+@pytest.fixture
+def kept(tmp_path: Any) -> Iterator[Store]:
+    with Store(Home(tmp_path)) as found:
+        yield found
+
+
+def test_ten_thousand_events_are_one_look(kept: Store) -> None:
+    assets = sorted(WORLD.groups)
+    crowd = Collected("r", checks=[check(assets[n % len(assets)], f"check_{n}") for n in range(10_000)])
+    open_world = replace(WORLD, checks=None)
+    began = time.process_time()
+    batch = observations(crowd, record(dg.DagsterRunStatus.FAILURE), GRAPH)
+    look = Pager(kept, open_world).observe([batch], NOW)
+    assert time.process_time() - began < 10
+    pages = [message for message in look.messages if message.kind in PAGES]
+    assert len(pages) == len(incidents(kept)) > 0
+    assert {incident.asset for incident in incidents(kept)} <= {a for a in assets if not WORLD.parents[a]}
+
+
+def report(instance: dg.DagsterInstance, asset: str, state: FreshnessState, at: datetime) -> None:
+    """A change of Dagster's freshness, as its daemon reports it."""
+    change = FreshnessStateChange(
+        key=dg.AssetKey(asset.split("/")),
+        new_state=state,
+        previous_state=FreshnessState.UNKNOWN,
+        state_change_timestamp=at.replace(tzinfo=UTC).timestamp(),
+    )
+    instance.report_runless_asset_event(change)
+
+
+def look(kept: Store, instance: dg.DagsterInstance) -> News:
+    wall = datetime.now(UTC).replace(tzinfo=None)
+    with kept.transaction() as con:
+        found = news(con, instance, GRAPH, {}, wall)
+        pager.observe(con, found.batches, wall, WORLD)
+        remember(con, found)
+    return found
+
+
+def test_dagsters_freshness_is_read_once_and_the_worse_of_both_halves_counts(kept: Store) -> None:
+    wall = datetime.now(UTC).replace(tzinfo=None)
+    with get_instance(kept.home) as instance:
+        report(instance, "raw/invoices", FreshnessState.UNKNOWN, wall)
+        report(instance, "raw/invoices", FreshnessState.FAIL, wall)
+        assert len(look(kept, instance).batches) == 1
+        assert [each.cause for each in incidents(kept)] == ["nothing has run"]
+        report(instance, "raw/invoices", FreshnessState.PASS, wall)
+        assert look(kept, instance).batches == []
+        assert len(incidents(kept)) == 1, "any materialization makes Dagster green"
+    later = datetime.now(UTC).replace(tzinfo=None) + timedelta(minutes=1)
+    old = Collected("old", made={"raw/invoices": None})
+    fresh = record(dg.DagsterRunStatus.SUCCESS, {NOW_TAG: str(later), AS_OF: str(later - 9 * DAY)}, later)
+    Pager(kept, WORLD).observe([observations(old, fresh, GRAPH)], later)
+    assert len(incidents(kept)) == 1, "the re-run of an old partition mends nothing"
+    today = {NOW_TAG: str(later), AS_OF: str(later.replace(hour=0, minute=0, second=0, microsecond=0))}
+    stale = Collected("new", made={"raw/invoices": None}, checks=[check("raw/invoices", "data_is_fresh")])
+    Pager(kept, WORLD).observe([observations(stale, record(dg.DagsterRunStatus.SUCCESS, today, later), GRAPH)], later)
+    assert [each.cause for each in incidents(kept)] == ["data is fresh"], "it ran, and loaded nothing"
+    later += timedelta(minutes=1)
+    good = Collected("good", made={"raw/invoices": None}, checks=[check("raw/invoices", "data_is_fresh", OK)])
+    Pager(kept, WORLD).observe([observations(good, record(dg.DagsterRunStatus.SUCCESS, today, later), GRAPH)], later)
+    assert incidents(kept) == []
+    assert [m["kind"] for m in messages(kept) if m["kind"] == "opened" and m["state"] == "waiting"] == []
