@@ -133,10 +133,20 @@ def _new_value(today: Mapping[str, float], sound: Sequence[Mapping[str, float]])
 def _said(known: Evidence, words: re.Pattern[str], cause: Cause, asset: str, confidence: float, command: str) -> Said:
     """The finding of a cause that a failed step, or the warehouse itself, names in its own words."""
     hits = [error for error in known.errors if words.search(error.message)]
-    said = [_line(error) for error in hits[:3]]
+    said = [f"{error.asset} {error.name}: {_near(error.message, words)}" for error in hits[:2]]
+    said += [f"{len(hits)} steps and checks failed of it"] if len(hits) > 2 else []
     if known.unreadable and words.search(known.unreadable) and not said:
         said = [known.unreadable]
     return Finding(cause, asset, confidence, tuple(said), command, known.day) if said else None
+
+
+def _near(message: str, words: re.Pattern[str]) -> str:
+    """The part of a long message that says it: nobody reads a stack at night."""
+    text = " ".join(message.split())
+    hit = words.search(text)
+    first = max(0, hit.start() - 100) if hit else 0
+    cut = text[first : first + 260]
+    return f"{'...' if first else ''}{cut}{'...' if first + 260 < len(text) else ''}"
 
 
 def _line(error: Failed) -> str:

@@ -25,6 +25,7 @@ COMMANDS = (
     "new",
     "restore",
     "demo",
+    "drill",
     "ui",
     "dbt",
 )
@@ -34,8 +35,8 @@ class Baton(click.Group):
     """Loads `orchestration/cli/NAME.py` when command NAME is asked for; each has one attribute `command`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The commands in the order of a working day; `demo` only where the demo company is installed."""
-        return [name for name in COMMANDS if name != "demo" or find_spec("demo")]
+        """The commands in the order of a working day; `demo` and `drill` only where the demo company is installed."""
+        return [name for name in COMMANDS if name not in ("demo", "drill") or find_spec("demo")]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command, or None if there is none of this name (click then says what is allowed)."""

@@ -1,0 +1,116 @@
+"""`baton drill`: rehearsed faults on a scratch copy of a small company; who hears of them, and what they are told."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from orchestration.cli.errors import FAILED, USAGE, CommandFailed
+from orchestration.cli.options import JSON
+
+if TYPE_CHECKING:
+    from orchestration.drill.healthy import Healthy
+    from orchestration.drill.play import Drill
+
+COMPANY_SEED = 1
+
+
+@click.command("drill", short_help="Rehearse faults: who is paged, and with what diagnosis.")
+@click.option("--fault", "faults", multiple=True, help="A fault by name, several times if you like. Default: all.")
+@click.option("--seed", default=1, show_default=True, help="The dice of the fault: which table, column, how many rows.")
+@click.option("--company", default=COMPANY_SEED, show_default=True, help="The seed of the drill company.")
+@click.option("--healthy", is_flag=True, help="Days without a fault: nobody should hear anything.")
+@click.option("--days", default=14, show_default=True, type=click.IntRange(1, 366), help="How many, with --healthy.")
+@click.option("--messages", is_flag=True, help="Show every message as its receiver gets it.")
+@JSON
+@click.pass_context
+def command(
+    ctx: click.Context,
+    faults: Sequence[str],
+    seed: int,
+    company: int,
+    healthy: bool,
+    days: int,
+    messages: bool,
+    as_json: bool,
+) -> None:
+    """Play faults on a scratch company of 500 accounts and see who is paged, with what diagnosis, and when it is over.
+
+    The company is rehearsed once and kept in the temporary folder; each drill plays on a copy of it. Messages are
+    delivered for real to the page addresses of the groups (PAGE_DATA, PAGE_ML ...), to a file where none is set. Exit
+    code 1: somebody heard the wrong thing, or nobody heard anything.
+
+    \b
+    Examples:
+      baton drill --fault null_spike
+      baton drill --fault concept_drift --seed 3 --messages
+      baton drill --healthy --days 30
+    """
+    from orchestration.drill.company import snapshot
+
+    chosen = _named(faults)
+    place = snapshot(company, lambda text: click.echo(text, err=True))
+    if healthy:
+        from orchestration.drill.healthy import quiet_days
+
+        found = quiet_days(place, company, days)
+        _print_healthy(found, as_json)
+        ctx.exit(FAILED if found.pages else 0)
+    from orchestration.drill.play import drill
+
+    played = []
+    for fault in chosen:
+        played.append(drill(fault, place, seed, company))
+        if not as_json:
+            click.echo("\n".join(lines(played[-1], messages)))
+    if as_json:
+        from orchestration.cli.output import emit_json
+
+        emit_json([asdict(each) for each in played])
+    if not all(each.right_cause and each.right_group and each.right_number for each in played):
+        ctx.exit(FAILED)
+
+
+def _named(faults: Sequence[str]) -> list[Any]:
+    from demo.faults import FAULTS, named
+    from demo.faults.library import UnknownFault
+
+    try:
+        return [named(name) for name in faults] or list(FAULTS)
+    except UnknownFault as error:
+        raise CommandFailed(f"{error}. Next: baton drill --fault null_spike", USAGE) from error
+
+
+def lines(found: "Drill", messages: bool = False) -> Iterator[str]:
+    """One drill as people read it."""
+    good = found.right_cause and found.right_group and found.right_number
+    yield f"{'ok  ' if good else 'MISS'} {found.fault} (seed {found.seed}, first bad day {found.first_bad:%Y-%m-%d})"
+    when = {None: "not noticed", 0: "on the first run that could"}.get(
+        found.noticed_after, f"{found.noticed_after} runs after the first that could"
+    )
+    yield f"     noticed    {when}"
+    yield f"     diagnosed  {found.sentence}"
+    yield f"     paged      {', '.join(f'{group}: {title}' for group, title in found.pages) or 'nobody'}"
+    yield f"     blocked    {', '.join(found.blocked) or 'nobody was told'}"
+    over = (
+        "not within the mornings played" if found.resolved_after is None else f"{found.resolved_after + 1} run(s) after"
+    )
+    yield f"     resolved   {over} the repair"
+    yield f"     took       {found.seconds:.0f} s for {found.mornings} mornings"
+    if messages:
+        for body in found.bodies:
+            yield "     | " + body.replace("\n", "\n     | ")
+
+
+def _print_healthy(found: "Healthy", as_json: bool) -> None:
+    if as_json:
+        from orchestration.cli.output import emit_json
+
+        emit_json(asdict(found))
+        return
+    click.echo(f"{found.days} days without a fault (company {found.seed}): {len(found.pages)} pages")
+    for day, group, title in found.pages:
+        click.echo(f"     {day}  {group}: {title}")
+    click.echo(f"     diagnosed  {', '.join(f'{cause}: {n}' for cause, n in found.causes.items())}")
+    click.echo(f"     took       {found.seconds:.0f} s, {found.seconds / found.days:.1f} s a day")

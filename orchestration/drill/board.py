@@ -1,0 +1,76 @@
+"""The scoreboard of many drills, as Markdown: shares with Wilson intervals, every miss by name."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from math import sqrt
+
+from orchestration.drill.healthy import Healthy
+from orchestration.drill.play import Drill
+
+Z = 1.959963984540054
+
+
+def wilson(hits: int, n: int) -> tuple[float, float]:
+    """95 % score interval of a share (Wilson 1927)."""
+    if not n:
+        return 0.0, 1.0
+    share, z2 = hits / n, Z * Z
+    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = Z * sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def spoken(hits: int, n: int) -> str:
+    """`19 of 20 (95 %, 76 to 99)`."""
+    low, high = wilson(hits, n)
+    return f"{hits} of {n} ({100 * hits / n:.0f} %, {100 * low:.0f} to {100 * high:.0f})" if n else "none"
+
+
+ASKED = (
+    ("right group paged", "right_group"),
+    ("right cause", "right_cause"),
+    ("exactly one page", "right_number"),
+    ("noticed on the first run that can", "at_once"),
+)
+
+
+def table(drills: Sequence[Drill]) -> list[str]:
+    """Overall, then one row per fault."""
+    rows = ["| | share (95 % Wilson interval) |", "|---|---|"]
+    rows += [f"| {text} | {spoken(sum(getattr(d, name) for d in drills), len(drills))} |" for text, name in ASKED]
+    mended = [drill for drill in drills if drill.wanted_group and drill.noticed_after is not None]
+    over = sum(drill.resolved_after is not None for drill in mended)
+    rows += [f"| over within four mornings of the repair | {spoken(over, len(mended))} |", ""]
+    rows += [
+        "| fault | drills | group | cause | one page | at once | over | s per morning |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    by_fault: dict[str, list[Drill]] = defaultdict(list)
+    for drill in drills:
+        by_fault[drill.fault].append(drill)
+    for fault, played in by_fault.items():
+        counts = [str(sum(getattr(drill, name) for drill in played)) for _, name in ASKED]
+        over = sum(drill.resolved_after is not None for drill in played)
+        pace = sum(drill.seconds for drill in played) / sum(drill.mornings for drill in played)
+        rows.append(f"| {fault} | {len(played)} | {' | '.join(counts)} | {over} | {pace:.1f} |")
+    return rows
+
+
+def misses(drills: Sequence[Drill]) -> list[str]:
+    """Every drill in which something was not right, and what it said."""
+    found = []
+    for drill in drills:
+        wrong = [text for text, name in ASKED if not getattr(drill, name)]
+        if wrong:
+            paged = "; ".join(f"{group}: {title}" for group, title in drill.pages) or "nobody"
+            what = f"- **{drill.fault}**, seed {drill.seed}: not {', not '.join(wrong)}."
+            found.append(f"{what} Said: {drill.sentence}. Paged: {paged}.")
+    return found or ["None."]
+
+
+def quiet(worlds: Sequence[Healthy]) -> list[str]:
+    """What healthy worlds heard."""
+    days, pages = sum(world.days for world in worlds), [page for world in worlds for page in world.pages]
+    pace = sum(world.seconds for world in worlds) / max(days, 1)
+    rows = [f"{len(worlds)} worlds, {days} days, {len(pages)} pages, {pace:.1f} s a day."]
+    return [*rows, *(f"- {day} {group}: {title}" for day, group, title in pages)]

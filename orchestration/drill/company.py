@@ -1,0 +1,142 @@
+"""The drill company: a scratch copy of the dbt project with short horizons, and a home rehearsed once and copied."""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from ml import clock
+from ml.home import PROJECT_ROOT, Home
+
+ACCOUNTS, HISTORY_DAYS, REHEARSED_DAYS = 500, 400, 45
+FIRST_MORNING = datetime(2026, 9, 1, 6)  # of the rehearsal; nothing here reads the wall clock
+WARM_UP_MORNINGS = 5  # so many loads must be on record before a missing one is news
+SHORT = {"horizon": "7 days", "grace": "1 days"}
+
+
+@dataclass(frozen=True)
+class Company:
+    """A home and its dbt project, both scratch copies. `next_morning`: the clock of the first day to play."""
+
+    home: Home
+    project: Path
+    next_morning: datetime
+
+
+def snapshot(seed: int, say: Callable[[str], None]) -> Company:
+    """The rehearsed company of `seed` below the temporary folder, never played on; made where it is missing."""
+    folder = Path(tempfile.gettempdir()) / f"baton-drill-{os.getuid()}" / f"{seed}-{_state_of_code()}"
+    done = folder / "complete"
+    company = Company(Home(folder / "home"), folder / "dbt", FIRST_MORNING + (WARM_UP_MORNINGS + 1) * timedelta(days=1))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)  # two drills at once: the second waits for what the first makes
+        if not done.exists():
+            say(f"rehearsing the drill company of seed {seed}, once: about a minute ({folder})")
+            shutil.rmtree(folder, ignore_errors=True)
+            _copy_project(PROJECT_ROOT / "dbt_project", company.project)
+            with environment(company, seed):
+                _rehearse(company)
+            done.touch()
+    return company
+
+
+def copied(company: Company, folder: Path) -> Company:
+    """A copy to play on."""
+    shutil.copytree(company.home.root, folder / "home", ignore=shutil.ignore_patterns("dagster"))
+    shutil.copytree(company.project, folder / "dbt", symlinks=True)
+    return Company(Home(folder / "home").ensure(), folder / "dbt", company.next_morning)
+
+
+@contextmanager
+def environment(company: Company, seed: int) -> Iterator[None]:
+    """This process's environment as a shell on the company has it."""
+    wanted = {
+        "BATON_HOME": str(company.home.root),
+        "BATON_DBT_PROJECT": str(company.project),
+        "BATON_DEMO_ACCOUNTS": str(ACCOUNTS),
+        "BATON_DEMO_DAYS": str(HISTORY_DAYS),
+        "BATON_DEMO_SEED": str(seed),
+        "DO_NOT_TRACK": "1",
+        "DAGSTER_DISABLE_TELEMETRY": "1",
+    }
+    gone = ("BATON_NOW", "DAGSTER_HOME")
+    before = {name: os.environ.get(name) for name in (*wanted, *gone)}
+    os.environ.update(wanted)
+    for name in gone:
+        os.environ.pop(name, None)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _rehearse(company: Company) -> None:
+    """Train as of the first rehearsed day, score every day since, then mornings of which the loads are on record.
+
+    Through the parts, not the job: a drill must not page anybody, and needs no reports.
+    """
+    from orchestration.definitions import load_graph
+    from orchestration.drill.day import Days
+
+    days = Days(company.home.ensure(), load_graph(company.home), lambda moment, as_of: None)
+    days.rehearse(FIRST_MORNING, clock.as_of(FIRST_MORNING) - timedelta(days=REHEARSED_DAYS))
+    for number in range(WARM_UP_MORNINGS):
+        told = days.play(FIRST_MORNING + (number + 1) * timedelta(days=1))
+        if told.failures:
+            raise RuntimeError(f"the rehearsal of the drill company failed: {told.failures}. See {company.home.root}")
+
+
+def _copy_project(source: Path, target: Path) -> None:
+    import yaml
+
+    left_out = shutil.ignore_patterns("target", "dbt_packages", "logs", "package-lock.yml")
+    shutil.copytree(source, target, ignore=left_out)
+    exposures = target / "models" / "exposures.yml"
+    declared = yaml.safe_load(exposures.read_text())
+    for exposure in declared["exposures"]:
+        product = (exposure.get("config", {}).get("meta") or {}).get("product")
+        if product:
+            _shorten(product)
+    exposures.write_text(yaml.safe_dump(declared, sort_keys=False, allow_unicode=True))
+
+
+def _shorten(product: dict[str, Any]) -> None:
+    """Answers after a week and a day, so that a drill of what only outcomes show is over in two weeks."""
+    product["outcome"] |= SHORT
+    product["decide"] = {"per": SHORT["horizon"], "policy": "first"}
+    if product.get("train"):
+        product["train"] |= {
+            "rehearse": f"{REHEARSED_DAYS} days",
+            "candidates": {"logistic_regression": {}},
+            "promote": {"margin": -100, "min_matured": 1, "min_positives": 1},
+        }
+    # Too few positives for a floor: what the drill tests is the diagnosis.
+    product["monitor"] |= {"windows": ["7d"], "floors": []}
+
+
+def _state_of_code() -> str:
+    """What the snapshot depends on: the code and the project, by content."""
+    digest = hashlib.sha256()
+    for room in ("demo", "ml", "orchestration/sources", "orchestration/drill/company.py", "dbt_project"):
+        place = PROJECT_ROOT / room
+        for path in [place] if place.is_file() else sorted(place.rglob("*")):
+            known = (
+                path.suffix in (".py", ".sql", ".yml")
+                and "faults" not in path.parts
+                and "dbt_packages" not in path.parts
+            )
+            if known and path.is_file():
+                digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]

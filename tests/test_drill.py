@@ -1,0 +1,62 @@
+"""Drills for real: a fault on a copy of the drill company, the page that arrives, and the quiet after the repair."""
+
+import json
+import os
+
+import pytest
+from click.testing import CliRunner, Result
+
+from demo.faults import FAULTS
+from orchestration.cli.main import cli
+from orchestration.drill.board import spoken, wilson
+
+ADDRESSES = ("PAGE_DATA", "PAGE_ANALYTICS", "PAGE_ML", "PAGE_SUCCESS")
+
+
+def run(*arguments: str) -> Result:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ADDRESSES:
+            patch.delenv(name, raising=False)
+        return CliRunner().invoke(cli, ["drill", *arguments])
+
+
+def test_a_null_spike_is_one_page_to_the_group_that_can_mend_it() -> None:
+    before = dict(os.environ)
+    shown = run("--fault", "null_spike", "--messages")
+    assert shown.exit_code == 0, shown.output
+    told = shown.output
+    assert "ok   null_spike" in told
+    assert "noticed    on the first run that could" in told
+    assert "null spike at raw/usage_events" in told
+    assert told.count("data_engineering: ") == 1
+    assert "baton sql" in told  # what to type next stands in the page
+    assert dict(os.environ) == before
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_one_drill_of_each_fault(fault) -> None:
+    shown = run("--fault", fault.name, "--json")
+    (found,) = json.loads(shown.stdout)
+    assert shown.exit_code == 0, found
+
+
+@pytest.mark.long
+def test_ten_days_without_a_fault_are_quiet() -> None:
+    shown = run("--healthy", "--days", "10", "--json")
+    found = json.loads(shown.stdout)
+    assert found["pages"] == []
+    assert set(found["causes"]) <= {"benign", "healthy"}
+
+
+def test_an_unknown_fault_says_which_there_are() -> None:
+    shown = run("--fault", "gremlins")
+    assert shown.exit_code == 2
+    assert "null_spike" in shown.output
+
+
+def test_the_interval_of_the_board_is_wilsons() -> None:
+    low, high = wilson(19, 20)
+    assert (round(low, 6), round(high, 6)) == (0.763869, 0.991118)  # scipy binomtest(19, 20).proportion_ci("wilson")
+    assert wilson(0, 0) == (0.0, 1.0)
+    assert spoken(19, 20) == "19 of 20 (95 %, 76 to 99)"
