@@ -1,5 +1,8 @@
-{# CTE `influences`: x_influence per target and reading. influence: what a row adds to AUC, (its share of the other class below or above it - AUC) / rows of its class. #}
-{% macro repeated_ranks(windows) %}
+{#
+CTE `influences`: x_influence per place, which is 2 target + reading. influence: what a row adds to AUC, (its share of the other class below or above it - AUC) / rows of its class.
+Most sets are pairs: their product needs no sum over the entity. Larger ones have it, because pairs of many rows are too many.
+#}
+{% macro repeated_ranks() %}
 placements as (
     {%- for prefix in ['', 'naive_'] %}
     {%- set pos, neg, area = 'targets.' ~ prefix ~ 'n_pos', 'targets.' ~ prefix ~ 'n_neg', 'ranks.' ~ prefix ~ 'roc_auc' %}
@@ -15,37 +18,50 @@ placements as (
     {%- endfor %}
 ),
 
-touching as (
-    {%- for unit in baton.unique_names(windows | map(attribute='unit') | list) %}
-    {{ 'union all' if not loop.first }}
-    select
-        2 * targets.target + linked.reading as place, linked.who, linked.y, case when targets.method = 'exact' then linked.score else linked.score_bin end as score
-    from linked
-    inner join {{ 'targets' if unit == 'whole' else 'target_ticks' }} as targets
-        on linked.series = targets.series
-        {%- if unit == 'whole' %}
-        and targets.window_hours = 1000000000
-    where linked.hour_tick <= {{ baton.hour_number(baton.as_of()) }} and (linked.hour_before is not null or linked.hour_after is not null)
-        {%- else %}
-        and targets.tick = linked.{{ unit }}_tick and targets.unit = '{{ unit }}'
-    where (linked.{{ unit }}_before > targets.after_tick or linked.{{ unit }}_after <= targets.last_tick)
-        {%- endif %}
-        and (linked.reading = 0 or targets.is_open)
-    {%- endfor %}
+paired as (
+    {{ baton.sets_at_targets(
+        {'score_1': 'sets.score_1', 'y_1': 'sets.y_1', 'score_2': 'sets.score_2', 'y_2': 'sets.y_2'}, 'sets.n_rows = 2') }}
+),
+
+crowded as (
+    {{ baton.sets_at_targets({'who': 'sets.who', 'score': 'entering.score', 'y': 'entering.y'}, 'sets.n_rows > 2',
+        'inner join entering on ' ~ baton.inside_span('sets')) }}
 ),
 
 influences as (
-    select place, {{ baton.stable_sum('influence * influence - influence_sq', 24) }} as x_influence
+    select place, {{ baton.unfixed('sum(x_influence)', 24) }} as x_influence
     from (
-        select
-            touching.place, touching.who,
-            {{ baton.stable_sum('case when touching.y = 1 then influence_1 else influence_0 end', 18) }} as influence,
-            {{ baton.stable_sum('case when touching.y = 1 then influence_1 * influence_1 else influence_0 * influence_0 end', 24) }} as influence_sq
-        from touching
-        inner join placements on touching.place = placements.place and touching.score = placements.score
-        group by touching.place, touching.who
-        having count(*) > 1
-    ) as entities
+        select paired.place, {{ baton.fixed('2 * case when y_1 = 1 then one.influence_1 else one.influence_0 end * case when y_2 = 1 then other.influence_1 else other.influence_0 end', 24) }} as x_influence
+        from paired
+        inner join placements as one on paired.place = one.place and paired.score_1 = one.score
+        inner join placements as other on paired.place = other.place and paired.score_2 = other.score
+        union all
+        select place, {{ baton.fixed('influence * influence - influence_sq', 24) }}
+        from (
+            select
+                crowded.place, crowded.who, {{ baton.stable_sum('case when y = 1 then influence_1 else influence_0 end', 18) }} as influence,
+                {{ baton.stable_sum('case when y = 1 then influence_1 * influence_1 else influence_0 * influence_0 end', 24) }} as influence_sq
+            from crowded
+            inner join placements on crowded.place = placements.place and crowded.score = placements.score
+            group by crowded.place, crowded.who
+        ) as entities
+    ) as products
     group by place
 )
+{%- endmacro %}
+
+{# A select of place and `columns` ({name: expression}): sets that meet `where`, once per target they stand in; of a score what the target ranks by. #}
+{% macro sets_at_targets(columns, where, join='') -%}
+select
+        2 * targets.target + sets.reading as place
+        {%- for name, column in columns.items() %},
+        {%- if name.startswith('score') %}
+        case when targets.method = 'exact' then {{ column }} else cast({{ baton.score_bin(column) }} as {{ baton.type_double() }}) end as {{ name }}
+        {%- else %} {{ column }} as {{ name }}
+        {%- endif %}
+        {%- endfor %}
+    from sets
+    inner join targets on sets.line = targets.line and sets.tick <= targets.tick and sets.next_tick > targets.tick and (sets.reading = 0 or targets.is_open)
+    {{ join }}
+    where {{ where }}
 {%- endmacro %}

@@ -14,7 +14,7 @@ entering as (
     {{ 'union all' if not loop.first }}
     {%- set hours = window.length * (1 if window.unit == 'hour' else 24) %}
     {%- set tick, length = ('lines.last_tick', 1) if window.unit == 'whole' else ('linked.' ~ window.unit ~ '_tick', window.length) %}
-    select lines.line, reading, who, predicted_label, y, worth, worth_all, worth_none, {{ tick }} as tick, {{ length }} as length
+    select lines.line, reading, who, score, predicted_label, y, worth, worth_all, worth_none, {{ tick }} as tick, {{ length }} as length
     from linked
     inner join lines on linked.series = lines.series and {{ tick }} <= lines.last_tick and {{ tick }} + {{ length }} > lines.first_tick
     where lines.window_kind = {{ baton.quoted(window.name) }}
@@ -61,12 +61,16 @@ standing as (
 )
 {%- endmacro %}
 
-{# CTE `products`: sums over the sets of each span; whole numbers, so that what enters leaves again without a trace. #}
+{# CTEs `sets`: the sums of each, and the scores and labels of one that has two rows; `products`: whole numbers, so that what enters leaves again without a trace. #}
 {% macro set_products() %}
 {% set cells = ['tp', 'fp', 'fn', 'tn'] %}
 sets as (
     select
-        spans.line, spans.reading, spans.tick, spans.next_tick,
+        spans.line, spans.reading, spans.tick, spans.next_tick, spans.who,
+        count(*) as n_rows,
+        case when sum(y) = 1 then max(case when y = 1 then score end) else max(score) end as score_1,
+        case when sum(y) = 1 then max(case when y = 0 then score end) else min(score) end as score_2,
+        case when sum(y) > 0 then 1 else 0 end as y_1, case when sum(y) > 1 then 1 else 0 end as y_2,
         count(entering.predicted_label) as n,
         count(case when predicted_label = 1 and y = 1 then 1 end) as tp,
         count(case when predicted_label = 1 and y = 0 then 1 end) as fp,
@@ -76,9 +80,7 @@ sets as (
         {{ baton.stable_sum(amount[0], amount[1]) }} as {{ name }}{{ ',' if not loop.last }}
         {%- endfor %}
     from spans
-    inner join entering
-        on spans.line = entering.line and spans.reading = entering.reading and spans.who = entering.who
-        and entering.tick <= spans.tick and entering.tick > spans.tick - entering.length
+    inner join entering on {{ baton.inside_span('spans') }}
     group by spans.line, spans.reading, spans.tick, spans.next_tick, spans.who
 ),
 
@@ -102,6 +104,12 @@ products as (
     group by line, reading, tick, next_tick
 )
 {%- endmacro %}
+
+{# That a row of `entering` belongs to a span. #}
+{% macro inside_span(span) %}
+    {{ return(span ~ '.line = entering.line and ' ~ span ~ '.reading = entering.reading and ' ~ span ~ '.who = entering.who and entering.tick <= ' ~ span
+        ~ '.tick and entering.tick > ' ~ span ~ '.tick - entering.length') }}
+{% endmacro %}
 
 {# Sums over the rows of one entity, and the products of them that are summed over entities: expression and digits kept. #}
 {% macro repeat_amounts() %}

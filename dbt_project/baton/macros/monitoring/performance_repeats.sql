@@ -9,7 +9,7 @@ products are computed once and added up over the ticks it stands. What a row add
 #}
 {% macro performance_repeats(slices, windows) %}
 near as (
-    select members.*, cast({{ baton.score_bin('score') }} as {{ baton.type_double() }}) as score_bin, cast(dense_rank() over (order by entity) as integer) as who
+    select members.*, cast(dense_rank() over (order by entity) as integer) as who
     from members
     where gap < {{ baton.longest_hours(windows) }}
 ),
@@ -30,7 +30,7 @@ linked as (
 
 {{ baton.repeated_sets(windows) }},
 
-{{ baton.repeated_ranks(windows) }},
+{{ baton.repeated_ranks() }},
 
 repeats as (
     select
@@ -57,9 +57,9 @@ window have their neighbour outside of it; letting those in would cost ten times
 {% for reading in [0, 1] %}
     {{ 'union all' if not (loop.first and slice is none) }}
     select
-        series.series, {{ reading }} as reading, who, score, score_bin, predicted_label, {{ ['label', 'seen_label'][reading] }} as y,
+        series.series, {{ reading }} as reading, who, score, predicted_label, {{ ['label', 'seen_label'][reading] }} as y,
         coalesce(worth, 0) as worth, coalesce(worth_all, 0) as worth_all, coalesce(worth_none, 0) as worth_none,
-        hour_tick, day_tick, {{ before }} as hour_before, {{ after }} as hour_after, {{ baton.day_number(before) }} as day_before, {{ baton.day_number(after) }} as day_after
+        hour_tick, day_tick, {{ before }} as hour_before, {{ after }} as hour_after
     from spaced
     inner join series
         on series.slice_name = {{ baton.quoted(slice or 'overall') }} and series.slice_value = {{ "'all'" if slice is none else 'spaced.' ~ baton.slice_column(slices, slice) }}
