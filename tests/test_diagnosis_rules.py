@@ -145,6 +145,13 @@ def test_what_stands_upstream_explains_what_stands_below() -> None:
         assert diagnose(known).cause == cause, name
 
 
+def test_a_file_of_rejects_is_no_late_file() -> None:
+    late = Failed("raw/usage", "data_engineering", "data_is_fresh", "newest known_at is 31 h old")
+    assert diagnose(replace(sound(), errors=(late,))).cause == Cause.SOURCE_LATE
+    rejected = last_load(rejected=600, rows=0, reasons="n_actions is no integer: 600")(sound())
+    assert diagnose(replace(rejected, errors=(late,))).cause == Cause.SCHEMA_CHANGE
+
+
 def test_the_group_is_the_assets_and_else_the_products() -> None:
     assert diagnose(CASES["nulls"][0](sound())).group == "data_engineering"
     assert diagnose(CASES["sql"][0](sound())).group == "analytics_engineering"
