@@ -127,16 +127,16 @@ def _shorten(product: dict[str, Any]) -> None:
 
 
 def _state_of_code() -> str:
-    """What the snapshot depends on: the code and the project, by content."""
+    """What the snapshot depends on, by content: rules and faults may change without a new rehearsal."""
     digest = hashlib.sha256()
     for room in ("demo", "ml", "orchestration/sources", "orchestration/drill/company.py", "dbt_project"):
         place = PROJECT_ROOT / room
         for path in [place] if place.is_file() else sorted(place.rglob("*")):
-            known = (
-                path.suffix in (".py", ".sql", ".yml")
-                and "faults" not in path.parts
-                and "dbt_packages" not in path.parts
-            )
-            if known and path.is_file():
+            if path.suffix in (".py", ".sql", ".yml") and path.is_file() and _matters(path):
                 digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
+
+
+def _matters(path: Path) -> bool:
+    left_out = {"faults", "dbt_packages", "target"} | ({"diagnosis"} if path.name != "record.py" else set())
+    return not left_out & set(path.parts)
