@@ -15,6 +15,7 @@ from dagster._core.storage.dagster_run import DagsterRun, RunRecord
 from ml.home import Home
 from orchestration.instance import get_instance
 from orchestration.observing.collect import Collected, observations
+from orchestration.observing.diagnosing import diagnoser
 from orchestration.observing.read import News, news, remember
 from orchestration.observing.world import Commands, world_of
 from orchestration.paging import pager
@@ -176,3 +177,19 @@ def test_dagsters_freshness_is_read_once_and_the_worse_of_both_halves_counts(kep
     Pager(kept, WORLD).observe([observations(good, record(dg.DagsterRunStatus.SUCCESS, today, later), GRAPH)], later)
     assert incidents(kept) == []
     assert [m["kind"] for m in messages(kept) if m["kind"] == "opened" and m["state"] == "waiting"] == []
+
+
+def test_a_diagnosis_that_fails_keeps_nobody_from_being_paged(
+    kept: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise UnboundLocalError("a bug in the diagnosis")
+
+    monkeypatch.setattr("orchestration.diagnosis.of_home", broken)
+    with get_instance(kept.home) as instance:
+        diagnose = diagnoser(GRAPH, kept.home, instance, NOW, WORLD)
+        said = Collected("r", checks=[check("churn/performance", "roc_auc")])
+        batch = observations(said, record(dg.DagsterRunStatus.SUCCESS), GRAPH)
+        look = Pager(kept, WORLD).observe([batch], NOW, diagnose)
+    assert look.messages[0].title == "churn/performance is broken: roc auc"
+    assert "a bug in the diagnosis" in caplog.text

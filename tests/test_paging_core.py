@@ -251,7 +251,9 @@ def test_a_check_that_the_project_no_longer_has_holds_nothing_open() -> None:
     told = Told()
     told.look([seen("raw/usage")])
     world = replace(WORLD, checks=frozenset({("raw/usage", "another")}))
-    told.take(core.observe(told.state, [], NOW, world))
+    told.take(core.observe(told.state, [[seen("raw/usage", OK, NOW + DAY, "another")]], NOW, world))
+    assert told.open, "a daemon that knows an older project hears of a new check before it knows it"
+    told.take(core.observe(told.state, [[seen("raw/usage", OK, NOW + 2 * DAY, "another")]], NOW, world))
     assert told.open == {}
 
 
@@ -334,3 +336,15 @@ def test_ten_thousand_observations_are_one_quick_look() -> None:
     look = core.observe(State("t"), [many], NOW, WORLD)
     assert time.process_time() - began < 3
     assert sum(message.kind in PAGES for message in look.messages) == 1
+
+
+def test_paging_knows_no_dagster_and_reads_no_clock() -> None:
+    import re
+    from pathlib import Path
+
+    from orchestration import paging
+
+    for file in Path(paging.__file__).parent.glob("*.py"):
+        text = file.read_text()
+        assert not re.search(r"^\s*(import|from) dagster", text, re.MULTILINE), file
+        assert not re.search(r"datetime\.now|time\.time\(", text), file

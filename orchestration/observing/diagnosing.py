@@ -1,5 +1,6 @@
 """The diagnosis as the pager asks for it: of the product below a broken asset, once per look and run."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -38,11 +39,14 @@ def diagnoser(graph: "Graph", home: Home, instance: "DagsterInstance", now: date
 
     def diagnose(asset: str, seen: Sequence[Observation]) -> "Diagnosis | None":
         touched = {asset, *below([asset], world.parents)}
-        for product in sorted({name.split("/")[0] for name in touched} & set(graph.products)):
-            verdict = applied(of_run(seen[0].run_id)[product], asset, seen, world)
-            if verdict is not None:
-                return verdict
-        return None
+        products = sorted({name.split("/")[0] for name in touched} & set(graph.products))
+        try:
+            found = of_run(seen[0].run_id) if products else {}
+        except Exception:  # whatever is wrong with the diagnosis: what is broken is paged, by its check's own name
+            logging.getLogger(__name__).exception("no diagnosis of %s; it is paged without one", asset)
+            return None
+        verdicts = (applied(found[product], asset, seen, world) for product in products)
+        return next((verdict for verdict in verdicts if verdict is not None), None)
 
     return diagnose
 

@@ -47,11 +47,11 @@ def observe(
     """
     policy = policy or Policy()
     ledger = incidents.Ledger.of(state, world, policy, now)
-    known = signals.retired(state.signals, world)
+    known = signals.retired(state.signals, world, policy)
     let_go = len(known) < len(state.signals)
     silent: set[Key] = set()
     for batch in batches if batches or not let_go else [[]]:
-        known = signals.retired(signals.absorb(known, batch, policy), world)
+        known = signals.retired(signals.absorb(known, batch, policy), world, policy)
         not_run = {seen.asset for seen in batch if seen.source == NOT_RUN}
         found = cases(known, not_run, world, diagnose)
         incidents.match(ledger, found)

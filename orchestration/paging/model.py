@@ -86,6 +86,7 @@ class Policy:
 
     k, of: failures among the last evaluations that break a signal. flaps, memory, settle: one that broke `flaps` times
     in its last `memory` evaluations mends after `settle` green ones. grace: how long after "over" it is the same one.
+    forget: without a verdict for so long a signal lets go; retire_after: unheard of and no longer in the project, too.
     """
 
     k: int = 1
@@ -95,6 +96,7 @@ class Policy:
     settle: int = 3
     forget: timedelta = timedelta(days=14)
     grace: timedelta = timedelta(hours=48)
+    retire_after: timedelta = timedelta(hours=36)
     escalate_after: timedelta = timedelta(hours=4)
     longest_snooze: timedelta = timedelta(days=30)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import datetime
 
 from orchestration.paging.model import (
     CHECK,
@@ -98,11 +99,20 @@ def _still_broken(history: str, policy: Policy) -> bool:
     return is_flapping and "F" in recent[-policy.settle :]
 
 
-def retired(signals: Mapping[Key, Signal], world: World) -> dict[Key, Signal]:
-    """Signals without those of checks and assets that the project no longer has: nobody could ever mend them."""
+def retired(signals: Mapping[Key, Signal], world: World, policy: Policy) -> dict[Key, Signal]:
+    """Signals without those of checks and assets that the project no longer has: nobody could ever mend them.
+
+    Only where they have not been heard of for a while: a daemon that loaded the project before a check was added does
+    not know the check, and hears of it.
+    """
+    newest = max((signal.at for signal in signals.values()), default=datetime.min)
     return {
         key: signal
         for key, signal in signals.items()
-        if signal.asset in world.groups
-        and (signal.source != CHECK or world.checks is None or (signal.asset, signal.name) in world.checks)
+        if _is_known(signal, world) or newest - signal.at <= policy.retire_after
     }
+
+
+def _is_known(signal: Signal, world: World) -> bool:
+    is_check = signal.source == CHECK and world.checks is not None
+    return signal.asset in world.groups and (not is_check or (signal.asset, signal.name) in (world.checks or ()))
