@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
 from demo.company import folder
 from demo.faults.fault import Act, Repair, Scene
 from demo.tables import SUFFIX
@@ -18,30 +20,32 @@ Rows = list[dict[str, Any]]
 LARGE = ("usage_events",)
 
 
-def null_spike(scene: Scene) -> None:
+def null_spike(scene: Scene) -> Repair:
     """A meter that stopped sending a number: empty in 70 % of the rows."""
     column = str(scene.dice.choice(["n_actions", "n_sessions", "active_users"]))
-    _edit(scene, "usage_events", lambda row: {**row, column: ""} if scene.dice.random() < 0.7 * scene.strength else row)
+    return _edit(
+        scene, "usage_events", lambda row: {**row, column: ""} if scene.dice.random() < 0.7 * scene.strength else row
+    )
 
 
-def unit_change(scene: Scene) -> None:
+def unit_change(scene: Scene) -> Repair:
     """Cents for dollars, seconds for minutes."""
     table, column, factor = _one_of(
         scene, ("usage_events", "n_actions", 60), ("usage_events", "active_users", 100), ("invoices", "amount_usd", 100)
     )
-    _edit(scene, table, lambda row: {**row, column: _times(row[column], 1 + (factor - 1) * scene.strength)})
+    return _edit(scene, table, lambda row: {**row, column: _times(row[column], 1 + (factor - 1) * scene.strength)})
 
 
-def category_renamed(scene: Scene) -> None:
+def category_renamed(scene: Scene) -> Repair:
     """A system spells a value another way."""
     table, column, old, new = _one_of(
         scene, ("usage_events", "channel", "web", "Web app"), ("usage_events", "channel", "mobile", "ios"),
         ("invoices", "status", "paid", "PAID"),
     )  # fmt: skip
-    _edit(scene, table, lambda row: {**row, column: new if row[column] == old else row[column]})
+    return _edit(scene, table, lambda row: {**row, column: new if row[column] == old else row[column]})
 
 
-def clock_shift(scene: Scene) -> None:
+def clock_shift(scene: Scene) -> Repair:
     """Local time written as UTC."""
     hours = int(scene.dice.choice([-8, -7, 7, 9]))
     shift = timedelta(hours=round(hours * scene.strength))
@@ -49,32 +53,29 @@ def clock_shift(scene: Scene) -> None:
     def moved(row: dict[str, Any]) -> dict[str, Any]:
         return {**row, **{name: _later(row[name], shift) for name in ("event_at", "written_at")}}
 
-    _edit(scene, "usage_events", moved)
+    return _edit(scene, "usage_events", moved)
 
 
-def schema_change(scene: Scene) -> None:
+def schema_change(scene: Scene) -> Repair:
     """A number arrives as text with its unit, or under another name."""
     if scene.dice.random() < 0.5:
         column = str(scene.dice.choice(["n_actions", "n_sessions"]))
-        _edit(scene, "usage_events", lambda row: {**row, column: f"{row[column]} pcs"})
-    else:
-        rename = {"n_actions": "actions"}
-        _edit(scene, "usage_events", lambda row: {rename.get(name, name): value for name, value in row.items()})
+        return _edit(scene, "usage_events", lambda row: {**row, column: f"{row[column]} pcs"})
+    rename = {"n_actions": "actions"}
+    return _edit(scene, "usage_events", lambda row: {rename.get(name, name): value for name, value in row.items()})
 
 
-def duplicate_load(scene: Scene) -> None:
+def duplicate_load(scene: Scene) -> Repair:
     """Yesterday's rows come once more in today's file."""
     table = str(scene.dice.choice(["usage_events", "invoices"]))
     earlier = _read(_file(scene, table, scene.as_of - 2 * DAY))
-    path = _file(scene, table)
-    _write(path, [*_read(path), *earlier])
+    return _rewrite(scene, table, lambda rows: [*rows, *earlier])
 
 
-def landing_truncated(scene: Scene) -> None:
+def landing_truncated(scene: Scene) -> Repair:
     """An export that ended early: a fifth of the lines."""
-    path = _file(scene, "usage_events")
-    rows = _read(path)
-    _write(path, rows[: round(len(rows) * (1 - 0.8 * scene.strength))])
+    kept = 1 - 0.8 * scene.strength
+    return _rewrite(scene, "usage_events", lambda rows: rows[: round(kept * len(rows))])
 
 
 def file_unreadable(scene: Scene) -> Repair:
@@ -126,9 +127,24 @@ def _file(scene: Scene, table: str, as_of: datetime | None = None) -> Path:
     return scene.home.landing / table / f"{(as_of or scene.as_of) - DAY:%Y-%m-%d}.{SUFFIX[table]}"
 
 
-def _edit(scene: Scene, table: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+def _edit(scene: Scene, table: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Repair:
+    return _rewrite(scene, table, lambda rows: [change(row) for row in rows])
+
+
+def _rewrite(scene: Scene, table: str, change: Callable[[Rows], Rows]) -> Repair:
+    """Change the day's file. Its repair is what a team would do: take back what was loaded, deliver the right file."""
     path = _file(scene, table)
-    _write(path, [change(row) for row in _read(path)])
+    whole = path.read_bytes()
+    _write(path, change(_read(path)))
+
+    def repair() -> None:
+        _put(path, whole)
+        if scene.home.warehouse.exists():
+            with duckdb.connect(str(scene.home.warehouse)) as con:
+                for relation in (f"raw.{table}", "raw.loaded_files", "raw.rejects"):
+                    con.execute(f"delete from {relation} where file = ?", [f"{table}/{path.name}"])
+
+    return repair
 
 
 def _read(path: Path) -> Rows:
