@@ -20,6 +20,7 @@ from orchestration.definitions import build, load_graph
 from orchestration.instance import get_instance
 from orchestration.observing.sensor import pager_sensor
 from orchestration.observing.watch import Watched, watch
+from orchestration.outcome import Progress
 from orchestration.paging.model import World
 from orchestration.paging.pager import Pager, incidents, messages
 from orchestration.paging.store import Store, load
@@ -223,6 +224,19 @@ def test_the_accountable_asset_and_what_it_blocks_show_the_incident_in_dagster(
     assert (own["accountable group"], own["incident"], own["state"]) == ("analytics_engineering", 1, "open")
     assert own["run"]
     assert below["blocked by"] == "staging/orders (amount is not negative)"
+
+
+def test_dead_letters_show_on_the_accountable_asset_too(fresh: Small, receiver: Receiver) -> None:
+    receiver.status = 500
+    fresh.orders(BAD)
+    heard: list[Progress] = []
+    launch.run_due(fresh.home, NOW, heard.append)
+    assert any(event.kind == "page" and "dead, json: the receiver answered 500" in event.message for event in heard)
+    with get_instance(fresh.home) as instance:
+        wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(["staging", "orders"]))
+        (record,) = instance.fetch_observations(wanted, limit=1).records
+    told = record.asset_observation.metadata["could not be delivered"].value  # type: ignore[union-attr]
+    assert "opened to analytics_engineering: json: the receiver answered 500" in told
 
 
 def test_incidents_and_messages_are_tables_too(fresh: Small, receiver: Receiver) -> None:

@@ -1,10 +1,11 @@
 """Incidents where people look at assets: an observation on the accountable asset, on what it blocks, on each health."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from orchestration.paging.delivery import Delivered
 from orchestration.paging.model import RESOLVED, Incident, World
 
 if TYPE_CHECKING:
@@ -13,13 +14,29 @@ if TYPE_CHECKING:
 MOST_BLOCKED = 60
 
 
-def show(instance: "DagsterInstance", changed: Iterable[Incident], world: World) -> None:
+def dead_letters(delivered: Iterable[Delivered]) -> dict[int, list[str]]:
+    """What could not be delivered just now, by incident."""
+    found: dict[int, list[str]] = {}
+    for each in delivered:
+        if each.state == "dead" and each.message.incident_id is not None:
+            told = f"{each.message.kind} to {each.message.group}: {each.where}"
+            found.setdefault(each.message.incident_id, []).append(told)
+    return found
+
+
+def show(
+    instance: "DagsterInstance", changed: Iterable[Incident], world: World, dead: Mapping[int, Sequence[str]]
+) -> None:
     """Report the state of incidents that changed; a look that dies here loses a note in the UI, never a page."""
     for incident in changed:
         blocked = [asset for asset in incident.blocked if asset in world.groups][:MOST_BLOCKED]
         health = {f"{asset.split('/')[0]}/health" for asset in (*incident.assets, *blocked)} & set(world.groups)
         told: dict[str, dict[str, Any]] = {asset: _blocked(incident) for asset in blocked}
-        told |= {asset: _whole(incident, world) for asset in (*health, incident.asset) if asset in world.groups}
+        told |= {
+            asset: _whole(incident, world, dead.get(incident.id, ()))
+            for asset in (*health, incident.asset)
+            if asset in world.groups
+        }
         for asset, metadata in sorted(told.items()):
             instance.report_runless_asset_event(
                 dg.AssetObservation(asset.split("/"), description=_sentence(incident), metadata=metadata)
@@ -40,7 +57,7 @@ def _blocked(incident: Incident) -> dict[str, Any]:
     }
 
 
-def _whole(incident: Incident, world: World) -> dict[str, Any]:
+def _whole(incident: Incident, world: World, dead: Sequence[str]) -> dict[str, Any]:
     found: dict[str, Any] = {
         "incident": incident.id,
         "state": incident.state,
@@ -58,6 +75,8 @@ def _whole(incident: Incident, world: World) -> dict[str, Any]:
         or "none",
         "acknowledged by": incident.acknowledged_by or "nobody",
     }
+    if dead:
+        found["could not be delivered"] = "; ".join(dead)
     if incident.run_id:
         found["run"] = dg.MetadataValue.dagster_run(incident.run_id)
     return found

@@ -58,6 +58,7 @@ def watch(
     diagnose = diagnoser(graph, home, instance, now, world)
     until = time.monotonic() + LOOK_SECONDS
     changed: dict[int, Incident] = {}
+    known: Mapping[int, Incident] = {}
     messages: list[Message] = []
     with Store(home) as kept:
         with kept.alone("observe", wait=by == "command") as is_mine:
@@ -74,11 +75,12 @@ def watch(
                     store.remember(con, **{LOOKED: instant.isoformat(timespec="seconds"), LOOKED_BY: by})
                 is_all = found.is_all
                 messages += look.messages
-                old = before.incidents
-                changed |= {n: each for n, each in look.state.incidents.items() if old.get(n) != each}
-        shown.show(instance, changed.values(), world)
-        courier = Courier(kept, world.teams, channel, patience(instance, by))
-        delivered = courier.deliver(now)
+                known, old = look.state.incidents, before.incidents
+                changed |= {number: each for number, each in known.items() if old.get(number) != each}
+        delivered = Courier(kept, world.teams, channel, patience(instance, by)).deliver(now)
+    dead = shown.dead_letters(delivered)
+    changed |= {number: known[number] for number in dead if number in known}
+    shown.show(instance, changed.values(), world, dead)
     heartbeat.beat(os.environ.get(heartbeat.URL))
     return Watched(tuple(changed.values()), tuple(messages), tuple(delivered))
 

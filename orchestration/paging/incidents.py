@@ -168,7 +168,9 @@ def _update(ledger: Ledger, incident: Incident, case: Case) -> Incident:
     sharpened = _sharpened(incident, case)
     if case.group == incident.group or incident.is_passed or sharpened.asset != case.asset:
         return _tell_blocked(ledger, ledger.put(sharpened))
-    return _tell_blocked(ledger, hand_over(ledger, sharpened, case.group, f"The cause is now known: {case.cause}."))
+    return _tell_blocked(
+        ledger, hand_over(ledger, sharpened, case.group, f"The cause is now known: {case.cause.replace('_', ' ')}.")
+    )
 
 
 def _sharpened(incident: Incident, case: Case) -> Incident:

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 URL = "BATON_INCIDENTS_URL"
 BUSY_SECONDS = 30
+WAIT_SECONDS = 60.0
 RESOLVED_LOADED = 200  # of the newest resolved incidents: those that may come back
 SEEN_KEPT = 2000
 
@@ -95,15 +97,27 @@ class Store:
 
     @contextmanager
     def alone(self, what: str, wait: bool = True) -> Iterator[bool]:
-        """Hold the lock `what` (observe, deliver), which dies with its holder; False where somebody else has it."""
+        """Hold the lock `what` (observe, deliver), which dies with its holder; False where somebody else keeps it.
+
+        wait: for up to a minute.
+        """
+        until = time.monotonic() + (WAIT_SECONDS if wait else 0)
+        while True:
+            with self._tried(what) as is_mine:
+                if is_mine or time.monotonic() >= until:
+                    yield is_mine
+                    return
+            time.sleep(0.1)
+
+    @contextmanager
+    def _tried(self, what: str) -> Iterator[bool]:
         if not self.is_file:
-            call = "pg_advisory_xact_lock" if wait else "pg_try_advisory_xact_lock"
             with self.engine.begin() as con:
-                yield con.execute(sa.text(f"select {call}({_number(what)})")).scalar() is not False
+                yield bool(con.execute(sa.text(f"select pg_try_advisory_xact_lock({_number(what)})")).scalar())
             return
         with (self.home.root / f"incidents.{what}.lock").open("a") as handle:
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 yield False
                 return
