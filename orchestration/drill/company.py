@@ -141,4 +141,4 @@ def _state_of_code() -> str:
 
 def _matters(path: Path) -> bool:
     left_out = {"faults", "dbt_packages", "target"} | ({"diagnosis"} if path.name != "record.py" else set())
-    return not left_out & set(path.parts)
+    return not left_out & set(path.relative_to(PROJECT_ROOT).parts)
