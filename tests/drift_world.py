@@ -81,13 +81,14 @@ def load_log(
 
 
 def drift(
-    macros: MacroHarness, columns: list[dict[str, str]], product: str = "churn", **options: Any
+    macros: MacroHarness, columns: list[dict[str, str]], product: str = "churn", portable: bool = False, **options: Any
 ) -> list[dict[str, Any]]:
     """Rows of the drift table over what was loaded."""
-    given = {"reference": "model_reference", "reference_until": None, "built": None, "edges": EDGES, **options}
+    given = {"reference": "model_reference", "reference_until": None, "built": None, "edges": EDGES, "methods": None}
+    given |= options
     sql = macros.render(
         "default__drift", product, "predictions", "prediction_features", given["reference"], given["reference_until"],
-        columns, given["built"], given["edges"],
+        columns, given["built"], given["edges"], given["methods"], portable=portable,
     )  # fmt: skip
     return macros.query(sql)
 

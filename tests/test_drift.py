@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from dbt_common.exceptions import CompilationError
 from drift_world import (
     EDGES,
     by_method,
@@ -381,6 +382,43 @@ def test_a_window_is_compared_with_the_version_that_served_last_in_it(macros):
     assert {(r["window_end"].day, r["feature"], r["model_version"], r["n"]) for r in rows} == {
         (8, "x", 1, 200), (8, "score", 1, 200), (9, "y", 2, 200), (9, "score", 2, 200),
     }  # fmt: skip
+
+
+def test_portable_sql_gives_the_same_rows(macros):
+    rng = np.random.default_rng(4)
+    reference = {
+        "shifted": rng.normal(0, 1, 4000), "crossing": rng.normal(0, 1, 4000), "heavy": rng.standard_t(1, 4000),
+        "gaps": rng.choice([0.0, 1, 1, 5], 4000), "constant": np.full(4000, 2.0),
+    }  # fmt: skip
+    current = {
+        "shifted": rng.normal(0.3, 1, 900), "crossing": rng.normal(0, 0.5, 900), "heavy": rng.standard_t(1, 900) * 1e5,
+        "gaps": rng.choice([-1.0, 0, 3, 5, 9], 900), "constant": rng.choice([2.0, 2, 3], 900),
+    }  # fmt: skip
+    for values in current.values():
+        values[rng.random(900) < 0.05] = np.nan
+    rows = [row for name, values in reference.items() for row in reference_rows(name, values)]
+    load_reference(macros, [*rows, *reference_rows("score", np.linspace(0.01, 0.99, 500))])
+    columns = load_log(macros, current, as_of=np.repeat(np.datetime64("2026-01-06") + np.arange(3), 300))
+    found, portable = drift(macros, columns), drift(macros, columns, portable=True)
+    assert len(found) == 3 * 6 * 6
+    for row, other in zip(found, portable, strict=True):
+        assert row["value"] == pytest.approx(other["value"], rel=1e-9, abs=1e-9), row
+        near = {"value": None, "built_at": None}
+        assert {**row, **near} == {**other, **near}
+
+
+def test_methods_that_are_not_asked_for_are_not_computed(macros):
+    columns = load_log(macros, {"x": CURRENT, "plan": ["a", "b"] * 1000})
+    load_reference(macros, [*reference_rows("x", REFERENCE), *reference_rows("plan", ["a", "b", "b"] * 900)])
+    every = {(row["feature"], row["method"]): row for row in drift(macros, columns)}
+    some = drift(macros, columns, methods=["psi", "null_share"])
+    assert {row["method"] for row in some} == {"psi", "null_share"}
+    assert {row["spec_hash"] for row in some}.isdisjoint(row["spec_hash"] for row in every.values())
+    for row in some:
+        same = every[row["feature"], row["method"]]
+        assert [row[k] for k in ("n", "value", "p_value")] == [same[k] for k in ("n", "value", "p_value")]
+    with pytest.raises(CompilationError, match=r"methods has 'psy'; allowed are psi, jensen_shannon"):
+        drift(macros, columns, methods=["psy"])
 
 
 def test_edges_are_enough_for_what_training_writes():

@@ -5,6 +5,7 @@ product:     name of the exposure
 predictions: the append-only prediction log; only role champion is looked at
 features:    prediction_id and the features behind each score, one column each; none: only the score is compared
 reference:   `ops.model_reference`: what each version was trained on (features) and tested on (score)
+methods:     which of the methods below to compute (['psi', 'null_share']); none: all. Without ks, wasserstein and range half of the work is left out
 
 Of a product that Baton does not train, predictions up to `monitor.drift.reference_until` ('2026-03-31') are the reference. With neither, every
 row has status insufficient_data.
@@ -51,20 +52,21 @@ computed; other rows are taken over. Psi, Jensen-Shannon, chi-square and shares 
 of wasserstein more in heavy tails, where beyond the 0.05 % and 99.95 % quantiles only the means are compared, and a value counts as at most a million bins away.
 No number is ever NaN or infinite.
 #}
-{% macro drift(product, predictions, features=none, reference=none) %}
+{% macro drift(product, predictions, features=none, reference=none, methods=none) %}
     {% do config(materialized='table') %}
     {% if not execute %}{{ return('') }}{% endif %}
     {% set columns = baton.drift_features(features) %}
     {{ return(adapter.dispatch('drift', 'baton')(
-        product, predictions, features, reference, baton.product(product).monitor.drift.reference_until, columns, baton.drift_reusable(this)
+        product, predictions, features, reference, baton.product(product).monitor.drift.reference_until, columns, baton.drift_reusable(this), methods=methods
     )) }}
 {% endmacro %}
 
 {# columns: list of {name, kind}; built: the table as it is, none to compute every window; edges: most finite edges of a reference's bins. #}
-{% macro default__drift(product, predictions, features, reference, reference_until, columns, built, edges=15) %}
+{% macro default__drift(product, predictions, features, reference, reference_until, columns, built, edges=15, methods=none) %}
 {% set parameters = baton.product(product) %}
 {% set origin = 'table' if reference is not none else ('log' if reference_until is not none else none) %}
-{% set spec_hash = baton.drift_spec_hash(parameters, reference_until) %}
+{% set chosen = baton.drift_chosen(methods, product) %}
+{% set spec_hash = baton.drift_spec_hash(parameters, reference_until, chosen) %}
 {% set columns = [{'name': 'score', 'kind': 'number'}] + columns %}
 with
 
@@ -76,11 +78,11 @@ with
 
 {{ baton.drift_reference(product, reference, edges) if origin == 'table' else baton.drift_reference_from_log(reference_until, features, columns, edges) }},
 
-{{ baton.drift_cells(columns, origin, edges, baton.drift_longest(parameters)) }},
+{{ baton.drift_cells(columns, origin, edges, baton.drift_longest(parameters), baton.drift_is_fine(chosen)) }},
 
-{{ baton.drift_distances() }},
+{{ baton.drift_distances(baton.drift_is_fine(chosen)) }},
 
-{{ baton.drift_tests(parameters.monitor) }}
+{{ baton.drift_tests(parameters.monitor, chosen) }}
 
 select {{ baton.drift_columns() | join(', ') }}
 from (

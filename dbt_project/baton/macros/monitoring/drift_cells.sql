@@ -48,10 +48,10 @@ base as (
 
 {#
 CTEs `series` (series, target, version, number: one feature in one window), `current_bins` (series, bin, part, n) and
-`current_codes` (series, code, n, offsets, n_outside): counts per window, maybe several rows per bin. part: a value the reference never saw, else ''. Numbers are counted once per day in both: bin of the stored edges, code of the fine grid;
+`current_codes` (series, code, n, offsets, n_outside; only if `fine`): counts per window, maybe several rows per bin. part: a value the reference never saw, else ''. Numbers are counted once per day in both: bin of the stored edges, code of the fine grid;
 offsets = sum of the place inside the code in 2^-20 widths, in the tails of the distance from the grid. Whole numbers as doubles: their sums are exact and cheap.
 #}
-{% macro drift_cells(columns, origin, edges, longest) -%}
+{% macro drift_cells(columns, origin, edges, longest, fine) -%}
 {% set float = baton.type_double() %}
 {% set texts = columns | selectattr('kind', 'eq', 'category') | list %}
 series as (
@@ -63,7 +63,7 @@ series as (
 number_cells as (
     {%- for column in columns if column.kind != 'category' %}
     {{ 'union all' if not loop.first }}
-    {{ baton.drift_number_cells(columns.index(column), column.name, 'f' ~ columns.index(column), 'scored' if columns.index(column) == 0 else 'base', origin, edges) }}
+    {{ baton.drift_number_cells(columns.index(column), column.name, 'f' ~ columns.index(column), 'scored' if columns.index(column) == 0 else 'base', origin, edges, fine) }}
     {%- endfor %}
 ),
 
@@ -81,7 +81,7 @@ category_cells as (
 ),
 
 window_cells as (
-    select targets.target * {{ columns | length }} + number_cells.number as series, number_cells.bin, number_cells.code, number_cells.n, number_cells.offsets
+    select targets.target * {{ columns | length }} + number_cells.number as series, number_cells.bin, number_cells.n{{ ', number_cells.code, number_cells.offsets' if fine }}
     from targets
     inner join number_cells on number_cells.version = targets.version and {{ baton.drift_inside('number_cells.day', longest) }}
 ),
@@ -109,7 +109,8 @@ current_bins as (
     group by series, bin
     union all
     select series, bin, part, n from window_categories
-),
+)
+{%- if fine %},
 
 current_codes as (
     select
@@ -118,6 +119,7 @@ current_codes as (
     from window_cells
     where code is not null
 )
+{%- endif %}
 {%- endmacro %}
 
 {# Whether a day lies in a window; where every window is a day, a plain equality is a faster join. #}
@@ -125,8 +127,17 @@ current_codes as (
     {{ return(day ~ ' = targets.window_end' if longest == 1 else day ~ ' > targets.window_start and ' ~ day ~ ' <= targets.window_end') }}
 {% endmacro %}
 
-{# Counts of one number per day, version, bin and code. Codes -2 and 4097 lie outside the reference's min and max. x, relation: where it stands. #}
-{% macro drift_number_cells(number, feature, x, relation, origin, edges) -%}
+{# Counts of one number per day, version, bin and, if `fine`, code. Codes -2 and 4097 lie outside the reference's min and max. x, relation: where it stands. #}
+{% macro drift_number_cells(number, feature, x, relation, origin, edges, fine=true) -%}
+{%- if not fine -%}
+select {{ number }} as number, day, version, bin, cast(count(*) as {{ baton.type_double() }}) as n
+from (
+    select moved.day, moved.version, case when moved.{{ x }} is null then -1 else {{ baton.drift_tree('moved.' ~ x, 0, edges) }} end as bin
+    from {{ relation }} as moved
+    {{ 'left' if origin is none else 'inner' }} join (select * from scales where feature = {{ baton.quoted(feature) }}) as scales on moved.version = scales.version
+) as places
+group by day, version, bin
+{%- else -%}
 select {{ number }} as number, day, version, bin, code, cast(count(*) as {{ baton.type_double() }}) as n, sum(offsets) as offsets
 from (
     select
@@ -152,6 +163,7 @@ from (
     ) as coded
 ) as placed
 group by day, version, bin, code
+{%- endif %}
 {%- endmacro %}
 
 {# How many of the ascending edges e1, e2, ... are <= x, by halving; missing edges are null and count as larger. #}

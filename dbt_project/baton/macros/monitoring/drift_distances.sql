@@ -1,9 +1,9 @@
 {#
 CTEs from counts to distances. In: `targets`, `kinds`, `series`, `current_bins`, `current_codes`, `reference_bins`, `reference_codes`, `scales`.
-Out: `totals` (rows on both sides), `shape` (psi, jensen_shannon, cramers_v and the chi-square test of the same bins), `distances` (ks, wasserstein, n_outside).
+Out: `totals` (rows on both sides), `shape` (psi, jensen_shannon, cramers_v and the chi-square test of the same bins), `distances` (ks, wasserstein, n_outside; no rows unless `fine`).
 Sums of fractions are sums of whole numbers (`baton.fixed`), so that two runs give the same bytes.
 #}
-{% macro drift_distances() -%}
+{% macro drift_distances(fine=true) -%}
 {% set float = baton.type_double() %}
 bin_pairs as (
     select series, bin, part, sum(n) as n, sum(n_reference) as n_reference, sum(n_once) as n_once
@@ -127,6 +127,13 @@ shape as (
     inner join shape_tests on sums.series = shape_tests.series
 ),
 
+{% if not fine -%}
+distances as (
+    select series, n as ks, n as n_outside, n as wasserstein, 0 as is_constant
+    from totals
+    where 1 = 0
+)
+{%- else -%}
 {{ baton.drift_areas() }},
 
 known_scales as (
@@ -147,6 +154,7 @@ distances as (
     from areas
     inner join known_scales as scales on areas.series = scales.series
 )
+{%- endif %}
 {%- endmacro %}
 
 {# One bin of the Jensen-Shannon divergence in bits; an empty share adds nothing. #}

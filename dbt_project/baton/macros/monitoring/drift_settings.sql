@@ -41,12 +41,27 @@
 {% endmacro %}
 
 {# Hash of what the numbers depend on; k and of are applied to the numbers at each run. The first number is the version of the definitions. #}
-{% macro drift_spec_hash(parameters, reference_until) %}
-    {{ return(local_md5(tojson({
+{% macro drift_spec_hash(parameters, reference_until, methods) %}
+    {% set chosen = {} if methods | length == baton.drift_floors() | length else {'methods': methods | sort} %}
+    {{ return(local_md5(tojson(dict(chosen, **{
         'definitions': 1, 'entity': parameters.entity, 'q': parameters.monitor.drift.q, 'windows': parameters.monitor.drift.windows,
         'min_n': parameters.monitor.min_n, 'reference_until': reference_until | string
-    }, sort_keys=true))) }}
+    }), sort_keys=true))) }}
 {% endmacro %}
+
+{# The methods to compute: all, or those asked for. #}
+{% macro drift_chosen(methods, product) %}
+    {% set known = baton.drift_floors().keys() | list %}
+    {% if methods is none %}{{ return(known) }}{% endif %}
+    {% for method in methods if method not in known %}
+        {{ exceptions.raise_compiler_error("drift of product " ~ product ~ ": methods has '" ~ method ~ "'; allowed are " ~ known | join(', ')) }}
+    {% endfor %}
+    {% if not methods %}{{ exceptions.raise_compiler_error("drift of product " ~ product ~ ": methods is empty; leave it out for all, or name some of " ~ known | join(', ')) }}{% endif %}
+    {{ return(baton.unique_names(methods)) }}
+{% endmacro %}
+
+{# Whether a method is asked for that looks at the fine grid. #}
+{% macro drift_is_fine(methods) %}{{ return('ks' in methods or 'wasserstein' in methods or 'range' in methods) }}{% endmacro %}
 
 {# From which value on a method's number is large, whatever the sample size. #}
 {% macro drift_floors() %}

@@ -1,8 +1,8 @@
 {#
 CTEs from distances to `judged`, one row per (target, feature, method): value, threshold, test, q_value, status. In: what `drift_distances` gives; columns of `targets`.
-monitor: of the product: min_n, drift.q
+monitor: of the product: min_n, drift.q; methods: those to show, none for all
 #}
-{% macro drift_tests(monitor) -%}
+{% macro drift_tests(monitor, methods=none) -%}
 {% set float = baton.type_double() %}
 {% set q = monitor.drift.q %}
 {{ baton.half_gammas() }},
@@ -45,7 +45,7 @@ share_tests as (
 ),
 
 method_rows as (
-    {%- for row in baton.drift_methods() %}
+    {%- for row in baton.drift_methods() if methods is none or row.method in methods %}
     {{ 'union all' if not loop.first }}
     select
         measured.target, measured.feature, {{ baton.quoted(row.method) }} as method, measured.n_entities, {{ row.n }} as n, {{ row.n_reference }} as n_reference,
