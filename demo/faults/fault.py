@@ -37,7 +37,7 @@ class Fault:
 
     moment: before the morning, or after a stage of it. lasts: it acts every day until it is mended. assets: where a
     right diagnosis may point, the first is meant. first_seen: days after the first bad day on which the first daily run
-    can notice it; the days before it are played in one run, as after an outage. last_seen: days after the repair in
+    can notice it; the days before it are loaded one by one and judged at once. last_seen: days after the repair in
     which its traces still count, played in one run too. renews_graph: it changes the project.
     """
 

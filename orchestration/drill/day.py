@@ -55,7 +55,7 @@ class Days:
     hook: Hook
 
     def play(self, now: datetime, first: datetime | None = None) -> Morning:
-        """The morning of `now`, making up for the days since the as_of `first` where it is given."""
+        """The morning of `now`; where `first` is given, its loads since that as_of one by one, and all else at once."""
         told, last = Morning(now), clock.as_of(now)
         days = _days(first or last, last)
         try:
@@ -63,7 +63,8 @@ class Days:
                 with self._stage(told, "landing/raw"):
                     self._write(as_of)
                     self.hook("landing", as_of)
-            self._load(told, now)
+                # Each delivery at its own morning: what is loaded later was known later, and no day would have its data.
+                self._load(told, as_of + (now - last))
             self.hook("raw", last)
             for product in self.graph.trained:
                 self._build(told, self._above(product), now, days)
