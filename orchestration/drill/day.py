@@ -63,7 +63,7 @@ class Days:
                 with self._stage(told, "landing/raw"):
                     self._write(as_of)
                     self.hook("landing", as_of)
-                # Each delivery at its own morning: what is loaded later was known later, and no day would have its data.
+                # Each delivery at its own morning: what is loaded later was known later, too late for its day.
                 self._load(told, as_of + (now - last))
             self.hook("raw", last)
             for product in self.graph.trained:
