@@ -7,7 +7,7 @@
 | build | the whole build from raw log to drift through dbt; `monitoring_by_hand` for the same columns | CPU <= 1.3x |
 | peers | Evidently and NannyML; the same numbers as plain SQL; the package's tables | 4x to 40x, half the memory |
 | large | 10 million predictions through the package | < 3 GiB |
-| refresh | 10,000 predictions and 10,000 outcomes arrive on 10 and on 1 million | 1.5 s, 1.3x |
+| refresh | 10,000 predictions and 10,000 outcomes arrive on 10 and on 1 million | SQL 150 ms, dbt 1.5 s, 1.3x |
 
 Data are made (`monitoring_data`), every measured step is a process of its own, sides take turns, figures are medians
 of CPU seconds (user and system, all threads). Start-up, parsing and loading of rows into pandas are in nobody's
@@ -27,7 +27,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 PEERS = Path(os.environ.get("BATON_BENCH_PEERS", HERE / ".venv-peers"))
-BAR_BUILD, BAR_LARGE_MIB, BAR_DBT_SECONDS, BAR_GROWTH = 1.3, 3 * 1024, 1.5, 1.3
+BAR_BUILD, BAR_LARGE_MIB, BAR_DBT_SECONDS, BAR_SQL_SECONDS, BAR_GROWTH = 1.3, 3 * 1024, 1.5, 0.15, 1.3
 # name: script, its case, what the package builds for it (models, options), the same numbers as SQL, bar
 HOURLY = "performance_hourly,performance"
 WORK: dict[str, tuple[str, str, tuple[str, ...], str, float]] = {
@@ -141,19 +141,27 @@ def large(root: Path, asked: argparse.Namespace) -> Found:
 
 
 def refresh(root: Path, asked: argparse.Namespace) -> Found:
-    """The same arrivals on two lengths of history."""
-    found, middle = {}, {}
+    """The same arrivals on two lengths of history: decisions, outcomes and performance_hourly."""
+    found: Found = {}
+    middle: dict[int, dict[str, float]] = {}
     for rows in (asked.large, asked.large // 10):
         folder = prepared(root / f"{rows}_stream", rows, "--stream")
         found[rows] = side_step("refresh", folder, f"--rounds={asked.rounds}")["refreshes"]
-        middle[rows] = median(found[rows], "wall")
-        print(f"\nrefresh on {rows:,}: through dbt wall {middle[rows]:.2f} s (bar {BAR_DBT_SECONDS} s), ", end="")
-        print(f"CPU {median(found[rows], 'cpu'):.2f} s; seconds by model:")
+        middle[rows] = {key: median(found[rows], key) for key in ("wall", "cpu", "sql_wall", "sql_cpu")}
+        spent = middle[rows]
+        print(f"\nrefresh on {rows:,}: through dbt wall {spent['wall']:.2f} s (bar {BAR_DBT_SECONDS} s), ", end="")
+        print(f"CPU {spent['cpu']:.2f} s; SQL wall {1000 * spent['sql_wall']:.0f} ms ", end="")
+        print(f"(bar {1000 * BAR_SQL_SECONDS:.0f} ms), CPU {1000 * spent['sql_cpu']:.0f} ms; seconds by model:")
         for name in found[rows][0]["models"]:
             print(f"{name:20} {statistics.median(each['models'][name] for each in found[rows]):8.2f}")
-    growth = middle[asked.large] / middle[asked.large // 10]
-    print(f"{asked.large:,} / {asked.large // 10:,}: {growth:.2f} (bar {BAR_GROWTH})")
-    kept = {"seconds": middle[asked.large] <= BAR_DBT_SECONDS, "growth": growth <= BAR_GROWTH}
+    growth = {key: middle[asked.large][key] / middle[asked.large // 10][key] for key in ("sql_wall", "sql_cpu")}
+    print(f"{asked.large:,} / {asked.large // 10:,}, SQL: {growth['sql_wall']:.2f} (bar {BAR_GROWTH}), ", end="")
+    print(f"CPU {growth['sql_cpu']:.2f}")
+    kept = {
+        "seconds": middle[asked.large]["wall"] <= BAR_DBT_SECONDS,
+        "SQL": middle[asked.large]["sql_wall"] <= BAR_SQL_SECONDS,
+        "growth": growth["sql_wall"] <= BAR_GROWTH,
+    }
     return {"figures": found, "kept": kept}
 
 

@@ -47,7 +47,7 @@ with answers as (
     from (
         select decision_key, as_of, event_at, valid_from, valid_to, event_at <= as_of + interval 7 day as inside, valid_to > timestamp '2025-04-01 06:00:00' as holds
         from hand.decisions join raw.events using (lead_id)
-        where event_at > as_of and valid_from <= timestamp '2025-04-01 06:00:00' and valid_from < valid_to
+        where event_at > as_of and event_at <= as_of + interval 14 day and valid_from <= timestamp '2025-04-01 06:00:00' and valid_from < valid_to
     )
     group by decision_key
 )

@@ -63,16 +63,24 @@ class Shape:
 
 
 def make(con: "duckdb.DuckDBPyConnection", shape: Shape) -> None:
-    """Fill schema raw (predictions, prediction_features, scoring_set, events) and `ops.model_reference`."""
+    """Fill schema raw (predictions, prediction_features, scoring_set, events) and `ops.model_reference`.
+
+    A stream has neither features nor reference: what is refreshed does not read them.
+    """
     con.execute("create schema if not exists raw")
     con.execute(_MACROS)
     con.execute(_plan(shape))
     con.execute(f"create table raw.predictions as {log('plan')}")
-    con.execute(f"create table raw.prediction_features as {features('plan')}")
+    if not shape.stream:
+        con.execute(f"create table raw.prediction_features as {features('plan')}")
     con.execute(f"create table raw.scoring_set as {scoring_set('plan')}")
-    con.execute(f"create table raw.events as {events('plan')} order by valid_from, lead_id")
+    con.execute(
+        f"create table raw.events as select *, row_number() over () as arrived "
+        f"from ({events('plan')} order by valid_from, lead_id)"
+    )
     con.execute("drop table plan")
-    _reference(con)
+    if not shape.stream:
+        _reference(con)
 
 
 def _plan(shape: Shape) -> str:

@@ -46,11 +46,13 @@ def peak_mib() -> float:
 
 @dataclass
 class Spent:
-    """CPU and wall seconds of a build, and wall seconds per model as dbt measured them."""
+    """CPU and wall seconds of a build, wall seconds per model as dbt measured them, and of all SQL statements."""
 
     cpu: float
     wall: float
     models: dict[str, float] = field(default_factory=dict)
+    sql_cpu: float = 0.0
+    sql_wall: float = 0.0
 
 
 class Project:
@@ -84,8 +86,9 @@ class Project:
         """`dbt run` of some models in their order, in this process, from the manifest."""
         cpu, wall = cpu_seconds(), time.perf_counter()
         refresh = ["--full-refresh"] if full else []
-        results = self.dbt("run", "--select", *models, *refresh, manifest=self.manifest)
-        spent = Spent(cpu_seconds() - cpu, time.perf_counter() - wall)
+        with statements() as sql:
+            results = self.dbt("run", "--select", *models, *refresh, manifest=self.manifest)
+        spent = Spent(cpu_seconds() - cpu, time.perf_counter() - wall, sql_cpu=sql[0], sql_wall=sql[1])
         spent.models = {result.node.name: result.execution_time for result in results}
         return spent
 
@@ -113,6 +116,28 @@ class Project:
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(yaml.safe_dump(content))
+
+
+@contextlib.contextmanager
+def statements() -> Iterator[list[float]]:
+    """CPU and wall seconds of every statement dbt sends to DuckDB in the meantime, commits included."""
+    from dbt.adapters.duckdb.environments.local import DuckDBCursorWrapper
+
+    spent, execute = [0.0, 0.0], DuckDBCursorWrapper.execute
+
+    def timed(self: Any, sql: str, bindings: Any = None) -> Any:
+        cpu, wall = cpu_seconds(), time.perf_counter()
+        try:
+            return execute(self, sql, bindings)
+        finally:
+            spent[0] += cpu_seconds() - cpu
+            spent[1] += time.perf_counter() - wall
+
+    DuckDBCursorWrapper.execute = timed
+    try:
+        yield spent
+    finally:
+        DuckDBCursorWrapper.execute = execute
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ BATCH = 10_000
 def arrive(con: "duckdb.DuckDBPyConnection", batch: int, last: datetime) -> datetime:
     """Append one batch to the raw tables; half of the outcomes are of the last 3 hours. Returns the new now."""
     start = last + timedelta(hours=6 + batch)
-    lead = f"'N{batch}_' || i"
+    lead = f"'L' || {9_000_000_000 + BATCH * batch} + i"  # sorts among the leads there are
     as_of = f"timestamp '{start}' + to_seconds((i * 3599.0 / {BATCH})::double)"
     columns = ", ".join(
         name
@@ -38,7 +38,8 @@ def arrive(con: "duckdb.DuckDBPyConnection", batch: int, last: datetime) -> date
     for since in ("3 hour", "14 day"):
         con.execute(
             f"""insert into raw.events
-            select lead_id, timestamp '{start}' + interval 1 hour, timestamp '{start}' + interval 1 hour, timestamp '9999-12-31'
+            select lead_id, timestamp '{start}' + interval 1 hour, timestamp '{start}' + interval 1 hour, timestamp '9999-12-31',
+                row_number() over () + (select max(arrived) from raw.events) as arrived
             from (select distinct lead_id from raw.predictions where role = 'champion' and as_of > timestamp '{start}' + interval 1 hour - interval {since} and as_of < timestamp '{start}')
             order by hash(lead_id || '{batch}') limit {half}"""
         )

@@ -57,7 +57,8 @@ def outcome(spec: Row, decision: Row, events: list[Row], now: datetime) -> Row:
     for previous, instant in zip([None, *instants], instants, strict=False):
         if positive(instant) != (previous is not None and positive(previous)):
             since = instant
-    late = [e for e in own if e["event_at"] > ends and e["valid_from"] <= now < e["valid_to"]]
+    too_late = ends + timedelta(days=spec["horizon_days"])
+    late = [e for e in own if ends < e["event_at"] <= too_late and e["valid_from"] <= now < e["valid_to"]]
     matured, is_positive = now >= matures, positive(now)
     row: Row = {"matures_at": matures, "outcome_at": None, "outcome_known_at": None}
     if spec["absence"]:  # the answer is yes when nothing happened, and nobody can know that early

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from dbt.adapters.factory import FACTORY
 from dbt.cli.main import dbtRunner
+from test_monitoring_incremental import HOURLY_KEY, VOLATILE
 
 PACKAGE = Path(__file__).parents[1] / "dbt_project" / "baton"
 DAY_0 = datetime(2025, 3, 1)
@@ -73,7 +74,8 @@ class Project:
                 account_id varchar, as_of timestamp, plan varchar, country varchar, saved_usd double)"""
         )
         self.query(
-            "create table events (account_id varchar, event_at timestamp, valid_from timestamp, valid_to timestamp)"
+            """create table events (
+                account_id varchar, event_at timestamp, valid_from timestamp, valid_to timestamp, arrived bigint)"""
         )
 
     def write(self, name: str, content: Any) -> None:
@@ -102,7 +104,7 @@ class Project:
         )
         self.query(
             f"""insert into events
-            select 'a' || a, {as_of} + interval 5 hour, {as_of} + interval 29 hour, timestamp '9999-12-31'
+            select 'a' || a, {as_of} + interval 5 hour, {as_of} + interval 29 hour, timestamp '9999-12-31', 100 * d + a
             from {span} where a % 3 = 0 and d % 6 = a % 6"""
         )
 
@@ -124,14 +126,25 @@ class Project:
         return {result.node.name: result for result in outcome.result or ()}
 
     def rows(self, table: str) -> list[dict[str, Any]]:
-        """Rows without volatile columns, in a fixed order."""
+        """Rows without volatile columns, in a fixed order; those of performance_hourly added up over batches."""
         with duckdb.connect(str(self.path)) as connection:
             cursor = connection.execute(f"from {table}")
             names = [column[0] for column in cursor.description]
             rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-        return sorted(
-            ({k: row[k] for k in sorted(row) if k not in ("built_at", "evaluated_at")} for row in rows), key=repr
-        )
+        kept = [{k: row[k] for k in sorted(row) if k not in VOLATILE} for row in rows]
+        return sorted(added_up(kept) if table == "performance_hourly" else kept, key=repr)
+
+
+def added_up(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One row per cell of performance_hourly; a cell that everything was taken off is none."""
+    cells: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in rows:
+        cell = cells.setdefault(tuple(row[name] for name in HOURLY_KEY), dict.fromkeys(row))
+        for name, value in row.items():
+            adds = name not in (*HOURLY_KEY, "spec_hash") and value is not None
+            cell[name] = (cell[name] or 0) + value if adds else value
+    sums = [name for name in rows[0] if name not in (*HOURLY_KEY, "spec_hash")]
+    return [cell for cell in cells.values() if any(cell[name] for name in sums)]
 
 
 @pytest.fixture(scope="module")

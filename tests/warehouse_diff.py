@@ -6,7 +6,10 @@ from pathlib import Path
 import duckdb
 
 # Wall clock and ids of runs: they may differ between two runs of the same now, nothing else may.
-VOLATILE = frozenset({"loaded_at", "predicted_at", "built_at", "evaluated_at", "dagster_run_id", "mlflow_run_id"})
+VOLATILE = frozenset(
+    {"loaded_at", "predicted_at", "built_at", "evaluated_at", "dagster_run_id", "mlflow_run_id"}
+    | {"batch", "decisions_batch", "outcomes_batch", "previous_batch", "counted_until"}
+)
 # When a landing file was written to this disk: the same file has another one in another home.
 OF_THE_DISK = frozenset({"modified_ns"})
 OF_THE_RUN = frozenset({"ops"})

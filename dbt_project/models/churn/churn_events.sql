@@ -1,7 +1,7 @@
 with
 
 churn_versions as (
-    {{ baton.event_versions(ref('staging_churn_events'), 'account_id', 'churn_id', ['reason']) }}
+    {{ baton.event_versions(ref('staging_churn_events'), 'account_id', 'churn_id', ['reason'], arrived='row_id') }}
 )
 
 select * from churn_versions

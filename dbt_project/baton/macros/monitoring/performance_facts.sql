@@ -6,9 +6,10 @@ seen_label: the label, and for an open decision what has been seen so far: 1 for
 part:       matured (label known) or open
 worth, worth_all, worth_none: money under seen_label, of the decision and had everybody or nobody been treated; worth_if_1 and worth_if_0: of the decision under either label
 
-only: condition on `facts` columns entity, hour, version, slice_i; none for all rows.
+only:   condition on `facts` columns entity, hour, version, slice_i; none for all rows.
+signed: outcomes have a column sign, 1 for what is added to a sum and -1 for what is taken off; it is kept.
 #}
-{% macro performance_facts(parameters, decisions, outcomes, only=none) %}
+{% macro performance_facts(parameters, decisions, outcomes, only=none, signed=false) %}
 joined as (
     select
         {{ baton.fact_place(parameters) }},
@@ -23,6 +24,7 @@ joined as (
         {{ baton.cell_value(parameters, 'fn') }} as worth_fn,
         {{ baton.cell_value(parameters, 'tn') }} as worth_tn,
         {{ baton.fact_checksum(parameters) }} as content
+        {%- if signed %}, outcomes.sign{% endif %}
     from {{ decisions }} as decisions
     inner join {{ outcomes }} as outcomes on decisions.decision_key = outcomes.decision_key
     where {{ baton.hour_of('decisions.as_of') }} <= {{ baton.this_hour() }}

@@ -53,7 +53,7 @@ probability p: expected_1 and expected_0 are p of the rows predicted 1 and 0, sp
 {# The columns of performance_hourly, in order. #}
 {% macro hourly_columns() %}
     {{ return(['hour', 'slice_name', 'slice_value', 'model_version', 'kind', 'part', 'calibration_bin', 'score_bin'] + baton.hourly_counts() + baton.hourly_fractions()
-        + ['expected', 'content', 'spec_hash', 'built_at']) }}
+        + ['expected', 'content', 'spec_hash', 'built_at', 'batch', 'outcomes_batch', 'counted_until']) }}
 {% endmacro %}
 
 {# Digits after the point that sums keep: fractions of one row, and money. #}

@@ -34,7 +34,7 @@ and `whole`, the history so far.
 {# Slices, amounts and strata of the reporting delay: the columns a decision takes over from the scoring set. Refuses names that a decision has itself. #}
 {% macro carried_columns(parameters) %}
     {% set own = ['decision_key', 'as_of', 'period', 'prediction_id', 'predicted_at', 'score', 'threshold', 'predicted_label',
-        'model_version', 'is_holdout', 'spec_hash', 'built_at', 'entity', 'overall', 'all', parameters.entity] %}
+        'model_version', 'is_holdout', 'spec_hash', 'built_at', 'batch', 'is_moved', 'entity_hash', 'entity', 'overall', 'all', parameters.entity] %}
     {% set carried = baton.unique_names(parameters.slices + baton.amounts(parameters) + parameters.outcome.delay_by) %}
     {% for name in carried if name in own %}
         {{ exceptions.raise_compiler_error("product " ~ parameters.name ~ ": '" ~ name
@@ -49,11 +49,11 @@ Floors and training parameters are left out: they change no number. The number i
 #}
 {% macro spec_hash(product, table) %}
     {% set parameters = baton.product(product) %}
-    {% set used = {'definitions': 2, 'entity': parameters.entity, 'decide': parameters.decide, 'slices': parameters.slices,
+    {% set used = {'definitions': 3, 'entity': parameters.entity, 'decide': parameters.decide, 'slices': parameters.slices,
         'value': parameters.get('value')} %}
     {% if table != 'decisions' %}{% do used.update(outcome=parameters.outcome) %}{% endif %}
     {% if parameters.outcome.delay_by %}{% do used.update(delay_by=parameters.outcome.delay_by) %}{% endif %}
-    {% if table.startswith('performance') or table == 'calibration' %}{% do used.update(definitions=3) %}{% endif %}
+    {% if table.startswith('performance') or table == 'calibration' %}{% do used.update(definitions=4) %}{% endif %}
     {% if table in ('performance', 'calibration') %}{% do used.update(windows=baton.windows(parameters.monitor), min_n=parameters.monitor.min_n) %}{% endif %}
     {{ return(local_md5(tojson(used, sort_keys=true))) }}
 {% endmacro %}

@@ -38,6 +38,7 @@ baton_in_horizon as (
         and events.event_at > baton_keys.as_of
         and events.event_at <= baton_keys.as_of + {{ horizon }}
         and events.valid_from <= {{ baton.now() }}
+        and events.valid_from < events.valid_to
 ),
 baton_changes as (
     select

@@ -1,0 +1,185 @@
+{#
+CTE `candidates` of `decisions`: rows of the log that compete for a decision, with period, is_moved (1 where the table has a decision of that
+entity and period) and is_standing (1 on that decision itself, which is not written again if it wins).
+
+`all_candidates`:   the whole log, for a table that is built from nothing.
+`new_candidates`:   for products with `train`. Baton writes batches with strictly increasing predicted_at, so rows beyond the newest one decided here
+                    are new, and of all rows before them only the standing decisions can still win.
+`moved_candidates`: for a log from elsewhere, whose batches may come late: every row that is no decision is compared with the decision of its
+                    period, and keys it could move are decided again from the whole log.
+#}
+{% macro all_candidates(parameters, columns) %}
+{{ baton.counted_once('log') }},
+
+shifts as (
+    {{ baton.period_shifts(parameters, 'counted_once') }}
+),
+
+candidates as (
+    select
+        {{ baton.prefixed('counted_once.', columns) | join(', ') }},
+        {{ baton.period(parameters, 'counted_once.as_of', 'shifts.shift') }} as period, 0 as is_moved, 0 as is_standing
+    from counted_once
+    inner join shifts on counted_once.entity = shifts.entity
+)
+{%- endmacro %}
+
+{# log: the select of `usable_log`, read twice with conditions of its own: as one CTE the whole log would be read. #}
+{% macro new_candidates(parameters, columns, built, log) %}
+{% set standing = {'entity': parameters.entity} %}
+decided_until as (
+    select coalesce(max(predicted_at), timestamp '0001-01-01 00:00:00') as predicted_at from {{ built }}
+),
+
+written_since as (
+    {{ log }}
+        and predicted_at > (select predicted_at from decided_until)
+),
+
+written_before as (
+    select distinct prediction_id
+    from (
+    {{ log }}
+        and predicted_at <= (select predicted_at from decided_until)
+    ) as before
+    where prediction_id in (select prediction_id from written_since)
+),
+
+arrived as (
+    select written_since.*
+    from written_since
+    left join written_before on written_since.prediction_id = written_before.prediction_id
+    where written_before.prediction_id is null
+),
+
+{{ baton.counted_once('arrived') }},
+
+shifts as (
+    {{ baton.period_shifts(parameters, 'counted_once') }}
+),
+
+placed as (
+    select counted_once.*, {{ baton.period(parameters, 'counted_once.as_of', 'shifts.shift') }} as period
+    from counted_once
+    inner join shifts on counted_once.entity = shifts.entity
+),
+
+-- found by numbers alone, so that the wide rows are read where one is found only
+reached as (
+    select distinct entity_hash, as_of
+    from {{ built }}
+    where entity_hash in (select {{ baton.entity_hash('entity') }} from placed)
+    {%- if parameters.decide.per != 'entity' %}
+    {%- set span = baton.interval(parameters.decide.per) %}
+        and as_of >= (select min(as_of) from placed) - {{ span }} and as_of <= (select max(as_of) from placed) + {{ span }}
+    {%- endif %}
+),
+
+standing as (
+    select {% for column in columns %}built.{{ standing.get(column, column) }} as {{ column }}, {% endfor %}built.period
+    from {{ built }} as built
+    inner join (select distinct entity, period from placed) as keys on built.{{ parameters.entity }} = keys.entity and built.period = keys.period
+    inner join reached on built.as_of = reached.as_of and built.entity_hash = reached.entity_hash
+),
+
+candidates as (
+    select
+        {{ baton.prefixed('placed.', columns) | join(', ') }}, placed.period,
+        case when standing.entity is null then 0 else 1 end as is_moved, 0 as is_standing
+    from placed
+    left join standing on placed.entity = standing.entity and placed.period = standing.period
+    union all
+    select {{ columns | join(', ') }}, period, 1 as is_moved, 1 as is_standing
+    from standing
+)
+{%- endmacro %}
+
+{% macro moved_candidates(parameters, columns, built) %}
+{% set first = parameters.decide.policy == 'first' %}
+arrived as (
+    select distinct log.entity, log.as_of
+    from log
+    left join {{ built }} as decided
+        on log.prediction_id = decided.prediction_id and log.entity = decided.{{ parameters.entity }} and log.as_of = decided.as_of
+        and log.predicted_at = decided.predicted_at and log.score = decided.score
+    where decided.prediction_id is null
+),
+
+shifts as (
+    {{ baton.period_shifts(parameters, 'arrived') }}
+),
+
+arrived_keys as (
+    select arrived.entity, {{ baton.period(parameters, 'arrived.as_of', 'shifts.shift') }} as period, shifts.shift, min(arrived.as_of) as first_as_of, max(arrived.as_of) as last_as_of
+    from arrived
+    inner join shifts on arrived.entity = shifts.entity
+    group by 1, 2, 3
+),
+
+movable as (
+    select arrived_keys.*, built.decision_key, built.prediction_id, built.as_of, built.predicted_at, built.score
+    from arrived_keys
+    left join {{ built }} as built on arrived_keys.entity = built.{{ parameters.entity }} and arrived_keys.period = built.period
+    where built.decision_key is null
+        or {{ 'arrived_keys.first_as_of <= built.as_of' if first else 'arrived_keys.last_as_of >= built.as_of' }}
+),
+
+movable_log as (
+    select
+        log.*, movable.period, case when movable.decision_key is null then 0 else 1 end as is_moved,
+        case when log.prediction_id = movable.prediction_id and log.as_of = movable.as_of and log.predicted_at = movable.predicted_at
+            and log.score = movable.score then 1 else 0 end as is_standing
+    from log
+    inner join movable
+        on log.entity = movable.entity and {{ baton.period(parameters, 'log.as_of', 'movable.shift') }} = movable.period
+    {%- if parameters.decide.per != 'entity' %}
+    {%- set span = baton.interval(parameters.decide.per) %}
+    where log.as_of >= (select min(first_as_of) from movable) - {{ span }} and log.as_of <= (select max(last_as_of) from movable) + {{ span }}
+    {%- endif %}
+),
+
+{{ baton.counted_once('movable_log', within='log') }},
+
+candidates as (
+    select {{ columns | join(', ') }}, period, is_moved, is_standing
+    from counted_once
+)
+{%- endmacro %}
+
+{# CTE `counted_once`: `rows` without those whose prediction_id has an earlier row in `within` (the same rows, unless it is named). #}
+{% macro counted_once(rows, within=none) %}
+repeated_ids as (
+    select prediction_id
+    from {{ within or rows }}
+    {%- if within is not none %}
+    where prediction_id in (select prediction_id from {{ rows }})
+    {%- endif %}
+    group by prediction_id
+    having count(*) > 1
+),
+
+first_written as (
+    select *
+    from (
+        select
+            prediction_id, entity, as_of, predicted_at, score,
+            row_number() over (
+                partition by prediction_id order by predicted_at, as_of, entity, score, threshold, predicted_label, model_version
+            ) as writing
+        from {{ within or rows }}
+        where prediction_id in (select prediction_id from repeated_ids)
+    ) as written
+    where writing = 1
+),
+
+counted_once as (
+    select {{ rows }}.*
+    from {{ rows }}
+    left join first_written on {{ rows }}.prediction_id = first_written.prediction_id
+    where first_written.prediction_id is null
+        or (
+            {{ rows }}.entity = first_written.entity and {{ rows }}.as_of = first_written.as_of
+            and {{ rows }}.predicted_at = first_written.predicted_at and {{ rows }}.score = first_written.score
+        )
+)
+{%- endmacro %}
