@@ -75,29 +75,27 @@ class Courier:
         until = time.monotonic() + self.patience.seconds
         with self.store.alone("deliver", wait=self.patience.waits) as is_mine:
             while is_mine and time.monotonic() < until and (row := self._next(now)):
-                wait = row["due_at"] - now if row["state"] == "waiting" else timedelta(0)
-                if not timedelta(0) < wait <= self.patience.longest * 2:
-                    wait = timedelta(0)
-                if wait:
+                if (wait := row["due_at"] - now) > timedelta(0):
                     self._sleep(wait / timedelta(seconds=1))
                     now += wait
                 done.append(self._try(row, now))
         return done
 
     def _next(self, now: datetime) -> "dict[str, Any] | None":
-        """The oldest message that is due. One that was being sent when its process died is due at once."""
+        """What is due first. A message that was being sent when its process died is due at once.
+
+        What is due later than any pause lasts was set by a clock that has been wound back since.
+        """
         table = schema.MESSAGES
-        longest = self.patience.longest * 2
-        horizon = now + (longest if self.patience.waits else timedelta(0))
+        horizon = now + (self.patience.longest * 2 if self.patience.waits else timedelta(0))
+        unsent = table.select().where(table.c.state.in_(("waiting", "sending"))).order_by(table.c.number)
         with self.store.transaction() as con:
-            rows = con.execute(
-                table.select().where(table.c.state.in_(("waiting", "sending"))).order_by(table.c.number)
-            ).mappings()
-            for row in rows:
-                # What is due later than any pause lasts was set by a clock that has been wound back since.
-                if row["state"] == "sending" or row["due_at"] <= horizon or row["due_at"] - now > SENSOR.longest * 2:
-                    return dict(row)
-        return None
+            rows = [dict(row) for row in con.execute(unsent).mappings()]
+        for row in rows:
+            if row["state"] == "sending" or row["due_at"] - now > SENSOR.longest * 2:
+                row["due_at"] = now
+        due = [row for row in rows if row["due_at"] <= horizon]
+        return min(due, key=lambda row: row["due_at"], default=None)
 
     def _try(self, row: "dict[str, Any]", now: datetime) -> Delivered:
         """One attempt, marked before it is made: a message that kills its process is not tried for ever."""
