@@ -46,7 +46,7 @@ def test_a_fault_of_the_last_day_is_named_with_owner_and_next_command(
         shown = diagnose(home)
         assert shown.exit_code == 1, shown.output
         head, *rest = shown.output.splitlines()
-        assert head.startswith(f"churn: {cause} in raw/usage_events, since the day that ends 2026-11-21")
+        assert head.startswith(f"churn: {cause} in raw/usage_events, since 2026-11-20")
         assert "data_engineering" in rest[1]
         assert rest[-1].split()[:3] == ["next", "baton", "sql"]
 

@@ -158,9 +158,9 @@ def test_the_group_is_the_assets_and_else_the_products() -> None:
     assert diagnose(CASES["concept"][0](sound())).group == "ml_engineering"
 
 
-def test_since_is_the_first_of_the_unusual_days() -> None:
+def test_since_is_the_start_of_the_first_unusual_day() -> None:
     values = broken((0.0,) * N, 0.5, 0.6, 0.7)
-    assert diagnose(with_column(sound(), "n_actions", null_share=values)).since == DAYS[-3]
+    assert diagnose(with_column(sound(), "n_actions", null_share=values)).since == DAYS[-4]
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def diagnose(known: Evidence) -> Diagnosis:
         if isinstance(said, Finding):
             return _diagnosis(known, said, tuple(sound))
         if isinstance(said, Sound):
-            sound.append(f"{rule.__name__}: {said.text}")
+            sound.append(f"{rule.__name__.replace('_', ' ')}: {said.text}")
     return _diagnosis(known, _no_fault(known), tuple(sound))
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from ml.clock import DAY
 from ml.diagnosis import unusual
 from ml.diagnosis.evidence import ColumnDays, Evidence, Load, Source
 from ml.diagnosis.finding import Finding, Said, Sound, number, on, percent
@@ -220,7 +221,8 @@ def unit_change(known: Evidence) -> Said:
 def _finding(
     cause: Cause, source: Source, confidence: float, said: tuple[str, ...], since: datetime | None, command: str
 ) -> Finding:
-    return Finding(cause, source.table.asset, confidence, said, command, since)
+    """since: the midnight that ends the first bad day; the fault began when that day did."""
+    return Finding(cause, source.table.asset, confidence, said, command, since - DAY if since else None)
 
 
 def _loads(source: Source) -> str:

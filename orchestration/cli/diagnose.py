@@ -78,7 +78,7 @@ def lines(found: "Diagnosis") -> list[str]:
     if not found.is_fault:
         head = f"{found.product}: {cause}. Nobody has to act."
     else:
-        since = f", since the day that ends {found.since:%Y-%m-%d}" if found.since else ""
+        since = f", since {found.since:%Y-%m-%d}" if found.since else ""
         head = f"{found.product}: {cause} in {found.asset}{since}."
     told = [head]
     if found.is_fault:
