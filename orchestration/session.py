@@ -18,7 +18,7 @@ from orchestration.dbt.roster import meta_of
 from orchestration.definitions import build, load_graph
 from orchestration.instance import get_instance
 from orchestration.launch import DAY, UnknownJob
-from orchestration.observing.collect import Collected
+from orchestration.observing.collect import STOPPED, Collected
 from orchestration.outcome import FailedStep, JobOutcome, OnProgress, Progress
 from orchestration.run_info import CUTS, NOW, PARTITION, PRODUCT, RANGE_END, RANGE_START, REASON, UNSCORED, process_tags
 from orchestration.told import Told
@@ -192,6 +192,8 @@ class Session:
                 heard.hear(event)
                 if self.seconds_to_first_sql is None and told.first_sql is not None:
                     self.seconds_to_first_sql = told.first_sql - self._began
+        if heard.is_interrupted:
+            self.instance.add_run_tags(run.run_id, {STOPPED: "by a signal"})
         outcome = told.outcome(name, partition, time.monotonic() - began)
         if not outcome.success and name in jobs.PUBLISHING:
             why = "; ".join(f"{step.asset or step.step}: {step.message}" for step in outcome.failed_steps)

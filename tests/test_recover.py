@@ -17,6 +17,8 @@ from ml.home import PROJECT_ROOT
 from orchestration import launch, recover, run_lock
 from orchestration.instance import get_instance
 from orchestration.outcome import Progress
+from orchestration.paging.pager import messages
+from orchestration.paging.store import Store
 from orchestration.processes import is_alive, started_at
 from orchestration.run_info import HOST, PID, PID_STARTED
 
@@ -90,6 +92,9 @@ def test_ctrl_c_in_mid_query_fails_the_run_and_frees_the_file(slow: Small, insta
     failed = [entry.step_key for entry in instance.all_logs(stopped.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)]
     assert failed == ["dbt"]
     assert is_free(slow.home.warehouse)
+    with Store(slow.home) as kept:
+        told = [message["title"] for message in messages(kept) if stopped.run_id in message["body"]]
+    assert told == [], "whoever stopped it by hand knows"
     assert instance.event_log_storage.get_concurrency_info("warehouse").active_slot_count == 0
 
 

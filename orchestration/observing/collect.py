@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from orchestration.graph import Graph
 
 MATERIALIZED = "materialized"
+STOPPED = "baton/stopped"  # tag of a run of the command line that was interrupted: whoever did it knows
+INTERRUPTED = ("KeyboardInterrupt", "DagsterExecutionInterruptedError")
 PLANNED = {dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED}
 HEARD = PLANNED | {
     dg.DagsterEventType.ASSET_MATERIALIZATION,
@@ -42,6 +44,7 @@ class Collected:
     broken: dict[str, tuple[list[str], str]] = field(default_factory=dict)  # step -> nodes it names, first line
     running: dict[str, None] = field(default_factory=dict)  # steps begun and not ended
     why: str = ""
+    is_interrupted: bool = False  # by a signal, Ctrl-C for one
 
     def hear(self, event: "DagsterEvent") -> None:
         """Take one event in."""
@@ -62,6 +65,8 @@ class Collected:
                 self.broken[step] = _failure(event)
             case "PIPELINE_FAILURE":
                 self.why = event.message or ""
+                error = event.job_failure_data.error
+                self.is_interrupted = error is not None and error.cls_name in INTERRUPTED
 
 
 def _check(event: "DagsterEvent") -> dict[str, Any]:
@@ -94,17 +99,18 @@ def _failure(event: "DagsterEvent") -> tuple[list[str], str]:
 def observations(collected: Collected, record: "RunRecord", graph: "Graph") -> list[Observation]:
     """What a finished run tells. A run that somebody cancelled broke nothing; what it evaluated counts."""
     run = record.dagster_run
+    is_stopped = run.status == dg.DagsterRunStatus.CANCELED or STOPPED in run.tags
     ended = _instant(record.end_time or record.update_timestamp.timestamp())
     plain = Observation("", "", "", OK, ended, _day(run.tags, ended), run.run_id, clock=_clock(run.tags, ended))
     found = [replace(plain, source=CHECK, **check) for check in collected.checks]
     failing = {seen.asset for seen in found if seen.status == FAILED and seen.severity == "error"}
     broken: list[Observation] = []
-    if run.status == dg.DagsterRunStatus.FAILURE:
+    if run.status == dg.DagsterRunStatus.FAILURE and not is_stopped:
         broken = list(_broken(collected, failing, plain, graph))
     out = {seen.asset for seen in broken}
     made = [replace(plain, asset=a, source=STEP, name=MATERIALIZED) for a in collected.made if a not in out]
     left: list[Observation] = []
-    if run.status != dg.DagsterRunStatus.CANCELED:
+    if not is_stopped:
         missing = sorted(collected.planned.keys() - collected.made.keys() - out)
         left = [replace(plain, asset=asset, source=NOT_RUN, name="planned", status=FAILED) for asset in missing]
     every = [replace(seen, event_id=n) for n, seen in enumerate((*found, *made, *broken, *left))]
