@@ -96,7 +96,7 @@ def test_a_failing_check_pages_its_group_once_and_says_when_it_is_over(fresh: Sm
     assert launch.run_due(fresh.home, NOW + 2 * DAY).success
     assert receiver.kinds("/analytics")[1:] == ["Over: staging/orders"]
     told = ["For your information: staging/orders is broken, analytics_engineering is on it"]
-    assert receiver.kinds("/data") == [*told, "Over: staging/orders, you are no longer blocked"]
+    assert receiver.kinds("/data") == [*told, "Over: staging/orders"]
     assert "published/warehouse" in receiver.got[1][1]["message"]
     assert "is of an earlier run" in receiver.got[1][1]["message"]
     with Store(fresh.home) as kept:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+from dagster._core.events import JobFailureData
 
 from ml import clock
 from orchestration.observing import world as graphs
@@ -65,7 +66,8 @@ class Collected:
                 self.broken[step] = _failure(event)
             case "PIPELINE_FAILURE":
                 self.why = event.message or ""
-                error = event.job_failure_data.error
+                data = event.event_specific_data  # none where another process failed the run
+                error = data.error if isinstance(data, JobFailureData) else None
                 self.is_interrupted = error is not None and error.cls_name in INTERRUPTED
 
 

@@ -12,6 +12,10 @@ SIDES = {
     "model": "the model, not its data",
     "platform": "code, machine or service; nothing says that the data or the model is wrong",
 }
+UNDIAGNOSED = {
+    "data": "the data: it broke before any model reads it",
+    "model": "the model, or what measures it: nothing above it is broken",
+}
 ROOM = 300  # characters of one piece of evidence
 
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+")
@@ -43,7 +47,7 @@ TITLES = {
     "blocked": "For your information: {asset} is broken, {group} is on it",
     "resolved": "Over: {asset}",
     "resolved_late": "Was broken, is over: {asset}: {cause}",
-    "unblocked": "Over: {asset}, you are no longer blocked",
+    "unblocked": "Over: {asset}",
 }
 
 
@@ -74,7 +78,7 @@ def _page(incident: Incident, kind: str, world: World) -> list[str]:
         f"What       {incident.asset}: {_words(incident.cause)}{_sure(incident)}",
         *([f"           {'seen at' if incident.confidence else 'the same in'} {_listed(others)}"] if others else []),
         f"Since      {when(incident.since)}",
-        f"Side       {SIDES.get(incident.kind, incident.kind)}",
+        f"Side       {_side(incident)}",
         *_numbered("Evidence", incident.evidence),
         *_numbered("Ruled out", incident.ruled_out[:3]),
         *_waiting(incident, world),
@@ -82,7 +86,7 @@ def _page(incident: Incident, kind: str, world: World) -> list[str]:
         *([f"Run        {world.dagster_url}/runs/{incident.run_id}"] if incident.run_id else []),
         *([f"See it     {incident.command}"] if incident.command else []),
         "",
-        f"Yours      {incident.group} is accountable. Incident {incident.id}.",
+        f"Whose      {incident.group} is accountable. Incident {incident.id}.",
         f"Do         baton ack {incident.id}",
         f"           baton snooze {incident.id} --until {_iso(_later(incident))}",
         f'           baton pass {incident.id} --to GROUP --reason "..."    if it is not yours',
@@ -135,6 +139,12 @@ def digest(group: str, lines: Sequence[str], gone: int, now: datetime) -> tuple[
     left = f" {gone} of the last digest {'is' if gone == 1 else 'are'} gone." if gone else ""
     body = [f"Nothing here needs you tonight.{left}", "", *(f"- {line}" for line in lines), "", "Look: baton status"]
     return f"{count} for {group}, {now:%d %b}", "\n".join(body) + "\n"
+
+
+def _side(incident: Incident) -> str:
+    """Data or model; where nothing diagnosed it, with what speaks for it."""
+    found = SIDES if incident.confidence else {**SIDES, **UNDIAGNOSED}
+    return found.get(incident.kind, incident.kind)
 
 
 def _words(cause: str) -> str:
