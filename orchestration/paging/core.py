@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from orchestration.paging import incidents, signals, texts
+from orchestration.paging import answers, incidents, signals, texts
 from orchestration.paging.cause import cases, cause_of
+from orchestration.paging.ledger import Ledger
 from orchestration.paging.model import (
     NOT_RUN,
     Diagnose,
@@ -46,7 +47,7 @@ def observe(
     and the cause is its check's name.
     """
     policy = policy or Policy()
-    ledger = incidents.Ledger.of(state, world, policy, now)
+    ledger = Ledger.of(state, world, policy, now)
     known = signals.retired(state.signals, world, policy)
     let_go = len(known) < len(state.signals)
     silent: set[Key] = set()
@@ -57,7 +58,7 @@ def observe(
         incidents.match(ledger, found)
         silent = {signal.key for signal in known.values() if signal.is_failing}
         silent -= {key for case in found for key in case.keys}
-    incidents.tick(ledger)
+    answers.tick(ledger)
     digests = dict(state.digests)
     if batches:
         _digest(ledger, known, silent, digests)
@@ -72,7 +73,7 @@ def observe(
     return Look(after, tuple(ledger.messages), frozenset(ledger.withdrawn))
 
 
-def _digest(ledger: incidents.Ledger, known: dict[Key, Signal], silent: set[Key], digests: dict[str, Digest]) -> None:
+def _digest(ledger: Ledger, known: dict[Key, Signal], silent: set[Key], digests: dict[str, Digest]) -> None:
     """Warnings, and failures that harm nothing: at most one message a day and group, only when there is news."""
     lines: dict[str, list[str]] = {}
     for signal in sorted(known.values(), key=lambda each: each.key):
@@ -104,8 +105,8 @@ class NoSuchGroup(ValueError):
 
 def acknowledge(state: State, number: int, who: str, now: datetime, world: World) -> Look:
     """Somebody works on incident `number`. Raises NoSuchIncident."""
-    ledger = incidents.Ledger.of(state, world, Policy(), now)
-    incidents.acknowledge(ledger, _open_one(state, number), who)
+    ledger = Ledger.of(state, world, Policy(), now)
+    answers.acknowledge(ledger, _open_one(state, number), who)
     return _after(state, ledger)
 
 
@@ -117,8 +118,8 @@ def snooze(state: State, number: int, until: datetime, who: str, now: datetime, 
             f"until is {until}; allowed is after {now} and at most {policy.longest_snooze.days} days ahead. "
             f"Try: baton snooze {number} --until {now + timedelta(hours=4):%Y-%m-%dT%H:%M}"
         )
-    ledger = incidents.Ledger.of(state, world, policy, now)
-    incidents.snooze(ledger, incident, until, who)
+    ledger = Ledger.of(state, world, policy, now)
+    answers.snooze(ledger, incident, until, who)
     return _after(state, ledger)
 
 
@@ -129,8 +130,8 @@ def pass_on(state: State, number: int, group: str, why: str, now: datetime, worl
         raise NoSuchGroup(f"group is {group!r}; allowed are {', '.join(sorted(world.teams))}")
     if group == incident.group:
         raise ValueError(f"incident {number} is with {group} already. Next: baton ack {number}")
-    ledger = incidents.Ledger.of(state, world, Policy(), now)
-    incidents.pass_on(ledger, incident, group, why)
+    ledger = Ledger.of(state, world, Policy(), now)
+    answers.pass_on(ledger, incident, group, why)
     return _after(state, ledger)
 
 
@@ -143,6 +144,6 @@ def _open_one(state: State, number: int) -> Incident:
     return incident
 
 
-def _after(state: State, ledger: incidents.Ledger) -> Look:
+def _after(state: State, ledger: Ledger) -> Look:
     after = replace(state, incidents=ledger.incidents, pending=ledger.pending, last_id=ledger.last_id)
     return Look(after, tuple(ledger.messages), frozenset(ledger.withdrawn))

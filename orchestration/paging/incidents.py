@@ -1,74 +1,16 @@
 """The life of incidents: opened, sharpened, handed over, reopened, resolved; every transition with its messages."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-from orchestration.paging import texts
 from orchestration.paging.cause import Case
+from orchestration.paging.ledger import Ledger
 from orchestration.paging.model import (
-    ACKNOWLEDGED,
-    OPEN,
     PAGES,
     RESOLVED,
-    SNOOZED,
     Incident,
-    Message,
-    Policy,
-    State,
     World,
 )
-
-
-@dataclass
-class Ledger:
-    """One look in the making: incidents as they become, messages to write, messages to withdraw."""
-
-    name: str
-    world: World
-    policy: Policy
-    now: datetime
-    incidents: dict[int, Incident]
-    pending: dict[str, Message]
-    last_id: int
-    messages: list[Message] = field(default_factory=list)
-    withdrawn: set[str] = field(default_factory=set)
-
-    @classmethod
-    def of(cls, state: State, world: World, policy: Policy, now: datetime) -> "Ledger":
-        """Begin from `state`."""
-        return cls(state.name, world, policy, now, dict(state.incidents), dict(state.pending), state.last_id)
-
-    def put(self, incident: Incident) -> Incident:
-        """Keep the incident as it is now."""
-        self.incidents[incident.id] = incident
-        return incident
-
-    def tell(self, incident: Incident, kind: str, group: str) -> Incident:
-        """Add a message about `incident` to `group`; returns the incident that remembers it."""
-        counted = self.put(replace(incident, serial=incident.serial + 1))
-        title, body = texts.about(counted, kind, group, self.world)
-        key = f"baton-{self.name}-{counted.id}.{counted.serial}"
-        self.say(Message(key, counted.id, kind, group, title, f"{body}\nref {key}\n", self.now))
-        return counted
-
-    def say(self, message: Message) -> None:
-        """Add a message; nobody has got it yet."""
-        self.messages.append(message)
-        self.pending[message.key] = message
-
-    def page(self, incident: Incident, kind: str) -> Incident:
-        """A message that asks the accountable group to act, and the time it has for it."""
-        due = self.now + self.world.escalate_after(incident.group, self.policy)
-        cleared = replace(incident, state=OPEN, deadline=due, escalated_at=None, snoozed_until=None)
-        return self.tell(replace(cleared, acknowledged_by="", acknowledged_at=None), kind, incident.group)
-
-    def withdraw(self, incident_id: int) -> None:
-        """Take back what nobody has got yet."""
-        for key in [key for key, message in self.pending.items() if message.incident_id == incident_id]:
-            del self.pending[key]
-            self.withdrawn.add(key)
-            self.messages = [message for message in self.messages if message.key != key]
 
 
 def match(ledger: Ledger, found: Sequence[Case]) -> None:
@@ -224,68 +166,3 @@ def resolve(ledger: Ledger, incident: Incident, note: str = "") -> Incident:
         if group not in late:  # who never heard that it was blocked needs not hear that it is not
             over = ledger.tell(over, "unblocked", group)
     return over
-
-
-def tick(ledger: Ledger) -> None:
-    """What time alone does: snoozes end, pages that nobody answered go to the backup."""
-    for incident in list(ledger.incidents.values()):
-        if incident.state == SNOOZED:
-            _end_snooze(ledger, incident)
-        elif incident.state == OPEN and incident.escalated_at is None:
-            _escalate(ledger, incident)
-
-
-def _end_snooze(ledger: Ledger, incident: Incident) -> None:
-    end = incident.snoozed_until or ledger.now
-    if end - ledger.now > ledger.policy.longest_snooze:  # the clock was wound back
-        ledger.put(replace(incident, snoozed_until=ledger.now + ledger.policy.longest_snooze))
-    elif ledger.now >= end:
-        ledger.page(incident, "snooze_over")
-
-
-def _escalate(ledger: Ledger, incident: Incident) -> None:
-    length = ledger.world.escalate_after(incident.group, ledger.policy)
-    deadline = incident.deadline or ledger.now + length
-    if deadline - ledger.now > length:  # the clock was wound back
-        deadline = ledger.now + length
-    if ledger.now < deadline:
-        if deadline != incident.deadline:
-            ledger.put(replace(incident, deadline=deadline))
-        return
-    team = ledger.world.teams.get(incident.group)
-    escalated = replace(incident, escalated_at=ledger.now, deadline=deadline)
-    if team is None or not team.backup:
-        ledger.put(escalated)
-    else:
-        told = (*escalated.told, *(() if team.backup in escalated.told else (team.backup,)))
-        ledger.tell(replace(escalated, told=told), "escalated", team.backup)
-
-
-def acknowledge(ledger: Ledger, incident: Incident, who: str) -> Incident:
-    """Somebody works on it: it goes to no backup any more."""
-    return ledger.put(
-        replace(
-            incident,
-            state=ACKNOWLEDGED,
-            acknowledged_by=who,
-            acknowledged_at=ledger.now,
-            snoozed_until=None,
-            deadline=None,
-        )
-    )
-
-
-def snooze(ledger: Ledger, incident: Incident, until: datetime, who: str) -> Incident:
-    """Quiet until then; it always ends."""
-    return ledger.put(replace(acknowledge(ledger, incident, who), state=SNOOZED, snoozed_until=until))
-
-
-def pass_on(ledger: Ledger, incident: Incident, group: str, why: str) -> Incident:
-    """A person says that another group has to mend it: a hand-over that counts as misrouted."""
-    passed = replace(incident, is_passed=True, misrouted=incident.misrouted + 1)
-    return hand_over(ledger, passed, group, f"Passed on: {why}")
-
-
-def by_id(incidents: Mapping[int, Incident]) -> list[Incident]:
-    """Incidents, newest last."""
-    return [incidents[number] for number in sorted(incidents)]
