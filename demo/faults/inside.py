@@ -22,19 +22,26 @@ def transform_changed(scene: Scene) -> Repair:
     if old not in text:
         raise ValueError(f"{path} no longer has {old!r}: bring demo/faults/inside.py up to date")
     path.write_text(text.replace(old, new))
-    return lambda: _put(path, text)
+
+    def repair() -> None:
+        path.write_text(text)
+        _forget(scene)
+
+    return repair
 
 
-def _put(path: Any, text: str) -> None:
-    path.write_text(text)
+def _forget(scene: Scene) -> None:
+    """Days of the scoring set that were built wrongly are built again by whoever mends it; they are kept otherwise."""
+    _execute(scene, "delete from churn.scoring_set where as_of >= $day")
 
 
-def train_serve_skew(scene: Scene) -> None:
+def train_serve_skew(scene: Scene) -> Repair:
     """What the scorer reads is not what the query gives: a cache of the day before, a second code path."""
     changes = ("days_since_use = days_since_use + 3", "n_web_days_7d = 7 - n_web_days_7d", "mrr_usd = 0")
     picked = changes[int(scene.dice.integers(len(changes)))]
     share = 100 * scene.strength
     _execute(scene, f"update churn.scoring_set set {picked} where as_of = $day and hash(account_id) % 100 < {share}")
+    return lambda: _forget(scene)
 
 
 def calibration_lost(scene: Scene) -> None:
