@@ -203,19 +203,9 @@ class Session:
 
     def page(self, now: datetime) -> FailedStep | None:
         """What the runs of this session broke or mended, to those whom it concerns; what kept the pager from it."""
-        from orchestration.observing.watch import watch
-        from orchestration.paging.schema import StoreTooNew
-        from orchestration.paging.store import StoreError
+        from orchestration.observing.after import page
 
-        try:
-            done = watch(self.home, self.instance, self.graph, now, by="command", heard=self._heard)
-        except (StoreError, StoreTooNew) as error:
-            self._say(Progress("step_failed", "pager", str(error)))
-            return FailedStep("", "pager", "", str(error))
-        for sent in done.delivered:
-            where = sent.where if sent.state == "sent" else f"{sent.state}, {sent.where}"
-            self._say(Progress("page", sent.message.title, f"{sent.message.kind} to {sent.target} ({where})"))
-        return None
+        return page(self.home, self.instance, self.graph, self._heard, now, self._say)
 
     def _job(self, name: str, products: str | None) -> Any:
         """The job, without the models of other products where the run names some (retraining, rehearsal)."""

@@ -159,7 +159,11 @@ def test_a_store_that_does_not_answer_fails_the_run_and_nothing_is_lost(
     outcome = launch.run_due(fresh.home, NOW)
     assert outcome.failed_steps[-1].step == "pager"
     assert "geheim" not in outcome.failed_steps[-1].message
-    assert receiver.got == []
+    (cry,) = receiver.got
+    assert cry[0] == "/data", "the group of the published copy"
+    assert cry[1]["title"] == "The pager cannot record what is broken"
+    assert "staging/orders amount_is_not_negative: amount -2.5 below 0" in cry[1]["message"]
+    assert "geheim" not in cry[1]["message"]
     monkeypatch.delenv("BATON_INCIDENTS_URL")
     look(fresh, "command")
     assert receiver.kinds("/analytics") == ["staging/orders is broken: amount is not negative"]

@@ -1,0 +1,41 @@
+"""The pager at the end of what the command line ran: one look, told as progress. That it failed is a failed step."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from ml.home import Home
+from orchestration.observing.collect import Collected
+from orchestration.observing.emergency import cry
+from orchestration.observing.watch import watch
+from orchestration.observing.world import world_of
+from orchestration.outcome import FailedStep, OnProgress, Progress
+from orchestration.paging.schema import StoreTooNew
+from orchestration.paging.store import StoreError
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
+
+    from orchestration.graph import Graph
+
+
+def page(
+    home: Home,
+    instance: "DagsterInstance",
+    graph: "Graph",
+    heard: Mapping[str, Collected],
+    now: datetime,
+    say: OnProgress,
+) -> FailedStep | None:
+    """Look once; what kept the pager from it, None where nothing did."""
+    try:
+        done = watch(home, instance, graph, now, by="command", heard=heard)
+    except (StoreError, StoreTooNew) as error:
+        told = cry(world_of(graph), str(error), heard.values(), now)
+        said = f"{error} {f'{told} got an emergency message.' if told else 'Nobody could be told.'}"
+        say(Progress("step_failed", "pager", said))
+        return FailedStep("", "pager", "", said)
+    for sent in done.delivered:
+        where = sent.where if sent.state == "sent" else f"{sent.state}, {sent.where}"
+        say(Progress("page", sent.message.title, f"{sent.message.kind} to {sent.target} ({where})"))
+    return None
