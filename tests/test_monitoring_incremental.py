@@ -152,7 +152,7 @@ class World:
             "performance_hourly": (f"decisions{suffix}", f"outcomes{suffix}"),
             "performance": (f"performance_hourly{suffix}", f"decisions{suffix}", f"outcomes{suffix}", "scoring", None),
         }[macro]
-        more = () if run is None else (run,)
+        more = () if run is None else run if isinstance(run, tuple) else (run,)
         sql = self.macros.render(f"default__{macro}", self.product, *relations, built, *more, portable=portable)
         for name, value in sorted(read.items(), reverse=True):
             sql = sql.replace(f"${name}", str(value))
@@ -204,11 +204,15 @@ class World:
     def reading(self, table: str, fresh: bool) -> tuple[Any, dict[str, Any]]:
         """The run as `run_of`, `outcomes_run` and `hourly_run` describe it, and what it stands for."""
         if table == "decisions":
-            return "$batch", {}
+            if fresh:
+                return ("$batch",), {}
+            (written,) = self.macros.query(self.macros.render("log_written_from", "predictions", table))
+            first = None if written["first_as_of"] is None else "timestamp '$first_as_of'"
+            return ("$batch", first), written
         if table == "outcomes":
             arrived = "null" if self.product in COMPARING else "(select coalesce(max(arrived), 0) from events)"
             run = {"decisions_batch": "(select max(batch) from decisions)", "events_arrived": arrived}
-            question, names = ("account_id", "decisions", "events", table), ("events_arrived", "decisions_batch")
+            question, names = (self.product, "decisions", "events", table), ("events_arrived", "decisions_batch")
         else:
             run, question = {"outcomes_batch": "(select max(batch) from outcomes)"}, ("outcomes", table)
             names = ("outcomes_batch",)
@@ -224,6 +228,7 @@ class World:
         instants = {"counted_until": "counted_until"}
         if table == "outcomes":
             instants = {"now": "evaluated_at", "events_from": "events_from", "events_until": "events_until"}
+            instants["decided_from"] = "decided_from"
         run["since"] = {name: f"${name}" for name in names} | {name: f"timestamp '${name}'" for name in instants}
         return run, {name: found[name] for name in names} | {name: found[read] for name, read in instants.items()}
 

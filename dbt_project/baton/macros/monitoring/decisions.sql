@@ -16,12 +16,12 @@ Incremental: see `decision_candidates`; an earlier day written later takes its p
 {% macro decisions(product, predictions, scoring_set=none) %}
     {% do baton.keep_changes(product, 'decisions') %}
     {% if not execute %}{{ return('') }}{% endif %}
-    {% set run = baton.run_of(product, 'decisions', ['entity_hash']) %}
-    {{ return(adapter.dispatch('decisions', 'baton')(product, predictions, scoring_set, run.built, run.batch)) }}
+    {% set run = baton.decisions_run(product, predictions) %}
+    {{ return(adapter.dispatch('decisions', 'baton')(product, predictions, scoring_set, run.built, run.batch, run.first_as_of)) }}
 {% endmacro %}
 
-{# built: the table as it is, none to decide everything; batch: the number of this run. #}
-{% macro default__decisions(product, predictions, scoring_set, built, batch=1) %}
+{# built: the table as it is, none to decide everything; batch: the number of this run; first_as_of: see `new_candidates`. #}
+{% macro default__decisions(product, predictions, scoring_set, built, batch=1, first_as_of=none) %}
 {% set parameters = baton.product(product) %}
 {% set carried = baton.carried_columns(parameters) %}
 {% set order = 'as_of, predicted_at, prediction_id' if parameters.decide.policy == 'first' else 'as_of desc, predicted_at desc, prediction_id desc' %}
@@ -36,7 +36,7 @@ log as (
 
 {{ baton.all_candidates(parameters, columns) }},
 {% elif parameters.train is not none %}
-{{ baton.new_candidates(parameters, columns, built, log) }},
+{{ baton.new_candidates(parameters, columns, built, log, first_as_of) }},
 {% else %}
 log as (
     {{ log }}

@@ -60,7 +60,7 @@ seen as (
     where valid_from <= {{ now }} and valid_from < valid_to
     {%- if since is not none %}
         and {{ entity }} in (select entity from cohorts)
-        and event_at > (select min(as_of) from cohorts) and event_at <= (select max(horizon_end) from cohorts) + {{ horizon }}
+        and event_at > {{ since.decided_from }}
     {%- endif %}
 ),
 

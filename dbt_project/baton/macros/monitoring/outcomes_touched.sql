@@ -6,7 +6,7 @@ now and this now, or if its cohort closed between them. Nothing else of an outco
 the horizon, and as `late_positive`.
 
 since: {decisions_batch, events_arrived, now} up to which the last refresh had read, and {events_from, events_until}: the first and last event_at of what arrived
-       since; as expressions. Literals: with a subquery in their place an engine does not know how little it will find.
+       since, and {decided_from}: the first as_of that can be touched; as expressions. Literals: with a subquery in their place an engine does not know how little it will find.
 #}
 {% macro touched_cohorts(parameters, decisions, events, built, since) %}
 {% set entity = parameters.entity %}
@@ -72,11 +72,11 @@ or none where every decision must be compared: events do not say when they arriv
     {% set arrived = baton.has_columns(events, ['arrived']) %}
     {% do run.update(decisions_batch=baton.newest_batch(decisions), events_arrived='(select coalesce(max(arrived), 0) from ' ~ events ~ ')' if arrived else 'null', since=none) %}
     {% if run.built is not none and arrived %}
-        {% set found = baton.only_row(baton.outcomes_read_until(baton.product(product).entity, decisions, events, run.built)) %}
+        {% set found = baton.only_row(baton.outcomes_read_until(product, decisions, events, run.built)) %}
         {% if found.can_resume | int == 1 %}
             {% do run.update(since={
                 'decisions_batch': found.decisions_batch | int, 'events_arrived': found.events_arrived | int, 'now': "timestamp '" ~ found.evaluated_at ~ "'",
-                'events_from': "timestamp '" ~ found.events_from ~ "'", 'events_until': "timestamp '" ~ found.events_until ~ "'"
+                'events_from': "timestamp '" ~ found.events_from ~ "'", 'decided_from': "timestamp '" ~ found.decided_from ~ "'", 'events_until': "timestamp '" ~ found.events_until ~ "'"
             }) %}
         {% endif %}
     {% endif %}
@@ -93,32 +93,48 @@ or none where every decision must be compared: events do not say when they arriv
 {%- endmacro %}
 
 {#
-One row: how far the newest batch of outcomes had read, when the events happened that came after (from now on and until the year 1 where none did), and can_resume: 1 if what
-came after it is all that is new.
+One row: how far the newest batch of outcomes had read, when the events happened that came after (from now on and until the year 1 where none did), decided_from: the first
+as_of that can be touched, and can_resume: 1 if what came after it is all that is new.
 #}
-{% macro outcomes_read_until(entity, decisions, events, built) %}
+{% macro outcomes_read_until(product, decisions, events, built) %}
+{% set parameters = baton.product(product) %}
+{% set horizon = baton.interval(parameters.outcome.horizon) %}
 with newest as (
     select max(decisions_batch) as decisions_batch, max(events_arrived) as events_arrived, max(evaluated_at) as evaluated_at
     from {{ built }}
     where batch = {{ baton.newest_batch(built) }}
 )
+,
+
+happened as (
+    select min(event_at) as first_at, max(event_at) as last_at
+    from ({{ baton.fresh_events(parameters.entity, events, '(select events_arrived from newest)', '(select evaluated_at from newest)') }}) as fresh
+),
+
+-- the first as_of that can be touched: of new decisions, of decisions an event counts for, of cohorts that closed
+touchable as (
+    select min(as_of) as as_of from {{ decisions }} where batch > (select decisions_batch from newest)
+    union all
+    select first_at - {{ horizon }} - {{ horizon }} from happened
+    union all
+    select evaluated_at - {{ horizon }} - {{ baton.interval(parameters.outcome.grace) }} from newest
+)
 
 select
     newest.decisions_batch,
     newest.events_arrived,
+    cast(decided.first_at as {{ dbt.type_string() }}) as decided_from,
     cast(coalesce(happened.first_at, {{ baton.now() | trim }}) as {{ dbt.type_string() }}) as events_from,
     cast(coalesce(happened.last_at, timestamp '0001-01-01 00:00:00') as {{ dbt.type_string() }}) as events_until,
     cast(newest.evaluated_at as {{ dbt.type_string() }}) as evaluated_at,
     case
-        when newest.evaluated_at <= {{ baton.now() | trim }} and decided.lowest <= newest.decisions_batch and newest.decisions_batch <= decided.highest
+        when newest.evaluated_at <= {{ baton.now() | trim }} and batches.lowest <= newest.decisions_batch and newest.decisions_batch <= batches.highest
             and newest.events_arrived <= arrivals.highest then 1
         else 0
     end as can_resume
 from newest
-cross join (
-    select min(event_at) as first_at, max(event_at) as last_at
-    from ({{ baton.fresh_events(entity, events, '(select events_arrived from newest)', '(select evaluated_at from newest)') }}) as fresh
-) as happened
-cross join (select min(batch) as lowest, max(batch) as highest from {{ decisions }}) as decided
+cross join happened
+cross join (select min(as_of) as first_at from touchable) as decided
+cross join (select min(batch) as lowest, max(batch) as highest from {{ decisions }}) as batches
 cross join (select coalesce(max(arrived), 0) as highest from {{ events }}) as arrivals
 {% endmacro %}
