@@ -49,7 +49,7 @@ with
 
 {{ baton.performance_ranks(hourly, slices, windows) }},
 
-{{ baton.performance_repeats(slices, windows) }},
+{{ baton.performance_repeats(slices, windows, parameters.decide.per == 'entity') }},
 
 {{ baton.performance_bins(windows, units) }},
 

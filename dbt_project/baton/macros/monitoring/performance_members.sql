@@ -1,6 +1,5 @@
 {#
-CTE `members`: the decisions of the windows to compute, with `gap`: hours to the nearest other decision of the entity (null if none), and macro `target_members`, which joins
-them to targets: one row per target and decision in it.
+CTE `members`: the decisions of the windows to compute, and macro `target_members`, which joins them to targets: one row per target and decision in it.
 #}
 {% macro performance_members(parameters, decisions, outcomes) %}
 {{ baton.performance_facts(parameters, decisions, outcomes,
@@ -9,19 +8,15 @@ them to targets: one row per target and decision in it.
 members as (
     select
         entity, version, {% for _ in parameters.slices %}slice_{{ loop.index }}, {% endfor %}score, predicted_label, label, seen_label, worth, worth_all, worth_none,
-        tick_of_hour as hour_tick, {{ baton.day_number('tick_of_hour') }} as day_tick,
-        {%- if parameters.decide.per == 'entity' %}
-        cast(null as integer) as gap
-        {%- else %}
-        {{ baton.nearest_decision() }} as gap
-        {%- endif %}
+        tick_of_hour as hour_tick, {{ baton.day_number('tick_of_hour') }} as day_tick
     from facts
 )
 {%- endmacro %}
 
-{% macro nearest_decision() %}
-    {% set window = "over (partition by entity order by tick_of_hour)" %}
-    {% set before, after = "tick_of_hour - lag(tick_of_hour) " ~ window, "lead(tick_of_hour) " ~ window ~ " - tick_of_hour" %}
+{# Hours to the nearest other decision of the entity, null if none. tick: hour of a decision. #}
+{% macro nearest_decision(tick='tick_of_hour') %}
+    {% set window = "over (partition by entity order by " ~ tick ~ ")" %}
+    {% set before, after = tick ~ " - lag(" ~ tick ~ ") " ~ window, "lead(" ~ tick ~ ") " ~ window ~ " - " ~ tick %}
     {{ return("case when coalesce(" ~ after ~ ", 1000000000) < coalesce(" ~ before ~ ", 1000000000) then " ~ after ~ " else " ~ before ~ " end") }}
 {% endmacro %}
 

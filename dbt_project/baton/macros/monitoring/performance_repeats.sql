@@ -6,12 +6,28 @@ are additive and come from the cells; the square of an entity's sum is not. With
 Only rows whose entity has another decision within the window's length are looked at, and the naive reading only where some decision is open: elsewhere it is the matured one.
 Everything but the rank does not depend on the window: a set of rows of one entity stands together from the tick its last row enters to the tick its first one leaves, so its
 products are computed once and added up over the ticks it stands. What a row adds to AUC does depend on the window and is looked up for each.
+
+once: whether an entity decides only once, ever.
 #}
-{% macro performance_repeats(slices, windows) %}
-near as (
-    select members.*, cast(dense_rank() over (order by entity) as integer) as who
-    from members
+{% macro performance_repeats(slices, windows, once=false) %}
+{# gap: hours to the nearest other decision of the entity. Looked for on two columns, because a window carries along what it is given. #}
+neighbours as (
+    select entity, hour_tick, min(gap) as gap
+    from (
+        {%- if once %}
+        select entity, hour_tick, null as gap from members where 1 = 0
+        {%- else %}
+        select entity, hour_tick, {{ baton.nearest_decision('hour_tick') }} as gap from members
+        {%- endif %}
+    ) as spaced_members
     where gap < {{ baton.longest_hours(windows) }}
+    group by entity, hour_tick
+),
+
+near as (
+    select members.*, neighbours.gap, cast(dense_rank() over (order by members.entity) as integer) as who
+    from members
+    inner join neighbours on members.entity = neighbours.entity and members.hour_tick = neighbours.hour_tick
 ),
 
 spaced as (
