@@ -8,25 +8,29 @@ from numpy.typing import NDArray
 
 from ml.diagnosis.evidence import Matured
 
-DRAWS = 2_000
+DRAWS, CHUNK = 2_000, 100
+MOST_ROWS = 20_000
 SEED = 0
 Floats = NDArray[np.float64]
 
 
-def matured(as_of: Sequence[datetime], score: Sequence[float], label: Sequence[int]) -> Matured | None:
-    """Numbers of one stretch of decisions; None without any.
+def matured(
+    as_of: Sequence[datetime], score: Sequence[float], label: Sequence[int], with_chances: bool = True
+) -> Matured | None:
+    """Numbers of one stretch of decisions; None without any. Of more than MOST_ROWS, every k-th is looked at.
 
     Chances are those of a parametric bootstrap: answers are drawn anew from the scores, which are taken at their word
-    (calibrated probabilities, independent). With a fixed seed, so that equal rows give equal numbers.
+    (calibrated probabilities, independent). For the ranking the scores' odds are first raised or lowered alike until
+    they promise as many positives as there were: whether the level holds is the other question. With a fixed seed, so
+    that equal rows give equal numbers.
     """
     if not len(score):
         return None
-    p, y = np.clip(np.asarray(score, dtype=float), 0.0, 1.0), np.asarray(label, dtype=bool)
-    drawn = np.random.default_rng(SEED).random((DRAWS, len(p))) < p
-    positives, expected = int(y.sum()), float(p.sum())
-    off = np.abs(drawn.sum(axis=1) - expected) >= abs(positives - expected) - 1e-9
-    ranks = _ranks(p)
-    aucs, auc = _aucs(ranks, drawn), _aucs(ranks, y[None])[0]
+    step = -(-len(score) // MOST_ROWS)
+    p, y = np.clip(np.asarray(score, dtype=float)[::step], 0.0, 1.0), np.asarray(label, dtype=bool)[::step]
+    positives, expected, ranks = int(y.sum()), float(p.sum()), _ranks(p)
+    auc = _aucs(ranks, y[None])[0]
+    counts, aucs = _drawn(p, positives, ranks) if with_chances else (np.empty(0), np.empty(0))
     known = aucs[np.isfinite(aucs)]
     comparable = bool(np.isfinite(auc)) and known.size > 0
     return Matured(
@@ -38,8 +42,30 @@ def matured(as_of: Sequence[datetime], score: Sequence[float], label: Sequence[i
         auc=float(auc) if np.isfinite(auc) else None,
         auc_expected=float(known.mean()) if known.size else None,
         p_auc=_share(known <= auc + 1e-12) if comparable else 1.0,
-        p_positives=_share(off),
+        p_positives=_share(np.abs(counts - expected) >= abs(positives - expected) - 1e-9) if with_chances else 1.0,
     )
+
+
+def _drawn(p: Floats, positives: int, ranks: Floats) -> tuple[Floats, Floats]:
+    """Numbers of positives, and ROC AUCs at the level that was, of DRAWS worlds in which the scores are true."""
+    rng, at_level = np.random.default_rng(SEED), _tilted(p, positives)
+    counts, aucs = [], []
+    for _ in range(0, DRAWS, CHUNK):
+        counts.append((rng.random((CHUNK, len(p))) < p).sum(axis=1))
+        aucs.append(_aucs(ranks, rng.random((CHUNK, len(p))) < at_level))
+    return np.concatenate(counts), np.concatenate(aucs)
+
+
+def _tilted(p: Floats, positives: int) -> Floats:
+    """The probabilities with all odds multiplied by one number, so that they sum to `positives`."""
+    if not 0 < positives < len(p):
+        return p
+    inside = np.clip(p, 1e-9, 1 - 1e-9)
+    odds, low, high = np.log(inside / (1 - inside)), -50.0, 50.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if (1 / (1 + np.exp(-odds - middle))).sum() < positives else (low, middle)
+    return np.asarray(1 / (1 + np.exp(-odds - low)))
 
 
 def _share(hits: NDArray[np.bool_]) -> float:

@@ -160,11 +160,13 @@ def _matured(con: "DuckDBPyConnection", product: Product, now: datetime) -> tupl
     if not rows:
         return None, None
     cut = rows[-1][0] - _period(product)
-    parts = [row for row in rows if row[0] > cut], [row for row in rows if row[0] <= cut]
-    recent, before = (
-        matured(*(list(column) for column in zip(*part, strict=True))) if part else None for part in parts
-    )
-    return recent, before
+    recent, before = [row for row in rows if row[0] > cut], [row for row in rows if row[0] <= cut]
+    return _stretch(recent), _stretch(before, with_chances=False)
+
+
+def _stretch(rows: Sequence[tuple[datetime, float, int]], with_chances: bool = True) -> Matured | None:
+    as_of, score, label = [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]
+    return matured(as_of, score, label, with_chances)
 
 
 def _period(product: Product) -> timedelta:
