@@ -5,7 +5,7 @@ product:     name of the exposure
 predictions: the append-only prediction log; only role champion is looked at
 features:    prediction_id and the features behind each score, one column each; none: only the score is compared
 reference:   `ops.model_reference`: what each version was trained on (features) and tested on (score)
-methods:     which of the methods below to compute (['psi', 'null_share']); none: all. Without ks, wasserstein and range half of the work is left out
+methods:     which of the methods below to compute (['psi', 'null_share']); none: all. Without ks, wasserstein and range two thirds of the work is left out
 
 Of a product that Baton does not train, predictions up to `monitor.drift.reference_until` ('2026-03-31') are the reference. With neither, every
 row has status insufficient_data.
