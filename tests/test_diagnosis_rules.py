@@ -145,6 +145,16 @@ def test_what_stands_upstream_explains_what_stands_below() -> None:
         assert diagnose(known).cause == cause, name
 
 
+def test_a_run_that_somebody_stopped_is_no_fault_of_changed_sql() -> None:
+    stopped = replace(sound(), changed=(Changed("features/usage", "analytics_engineering", DAY),))
+    failure = replace(STEP, asset="dbt", message="DagsterExecutionInterruptedError [interrupts.py:81]")
+    assert diagnose(replace(stopped, errors=(failure,))).cause == Cause.STEP_FAILED
+    assert (
+        diagnose(replace(stopped, errors=(replace(failure, message="x is no column"),))).cause
+        == Cause.TRANSFORM_CHANGED
+    )
+
+
 def test_a_file_of_rejects_is_no_late_file() -> None:
     late = Failed("raw/usage", "data_engineering", "data_is_fresh", "newest known_at is 31 h old")
     assert diagnose(replace(sound(), errors=(late,))).cause == Cause.SOURCE_LATE

@@ -28,7 +28,8 @@ def test_a_null_spike_is_one_page_to_the_group_that_can_mend_it() -> None:
     assert "ok   null_spike" in told
     assert "noticed    on the first run that could" in told
     assert "null spike at raw/usage_events" in told
-    assert told.count("data_engineering: ") == 1
+    paged = [line.split(maxsplit=1)[1] for line in told.splitlines() if line.startswith("     paged")]
+    assert paged == ["data_engineering: raw/usage_events is broken: null spike"]
     assert "baton sql" in told  # what to type next stands in the page
     assert dict(os.environ) == before
 

@@ -16,6 +16,7 @@ REGISTRY = re.compile(
 CHAMPION = re.compile(
     r"NoServingVersion|ModelMissing|RegistryOutOfStep|no version of .* serves|holds no model", re.DOTALL
 )
+INTERRUPTED = re.compile(r"Interrupted|Terminated")  # somebody stopped the run: no SQL did
 WAREHOUSE = "published/warehouse"
 # What a model's own numbers explain better than the bare fact that a check failed.
 JUDGED_BY_RULES = (
@@ -73,7 +74,8 @@ def transform_changed(known: Evidence) -> Said:
     newest = max(known.changed, key=lambda change: change.since)
     recent = [change for change in known.changed if change.since == newest.since]
     names = ", ".join(change.asset for change in recent[:4])
-    broken = [error for error in known.errors if error.asset.split("/")[-1] not in JUDGED_BY_RULES]
+    failed = [error for error in known.errors if error.asset.split("/")[-1] not in JUDGED_BY_RULES]
+    broken = [error for error in failed if not INTERRUPTED.search(error.message)]
     if not jumps and not (broken and newest.since >= known.day):
         return Sound(f"SQL of {names} changed in the run of {newest.since:%Y-%m-%d}, and no feature jumped since")
     first = _first(recent)
