@@ -58,6 +58,6 @@ def test_an_unknown_fault_says_which_there_are() -> None:
 
 def test_the_interval_of_the_board_is_wilsons() -> None:
     low, high = wilson(19, 20)
-    assert (round(low, 6), round(high, 6)) == (0.763869, 0.991118)  # scipy binomtest(19, 20).proportion_ci("wilson")
+    assert (round(low, 6), round(high, 6)) == (0.763869, 0.991119)  # scipy binomtest(19, 20).proportion_ci("wilson")
     assert wilson(0, 0) == (0.0, 1.0)
     assert spoken(19, 20) == "19 of 20 (95 %, 76 to 99)"
