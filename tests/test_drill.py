@@ -20,6 +20,7 @@ def run(*arguments: str) -> Result:
         return CliRunner().invoke(cli, ["drill", *arguments])
 
 
+@pytest.mark.long
 def test_a_null_spike_is_one_page_to_the_group_that_can_mend_it() -> None:
     before = dict(os.environ)
     shown = run("--fault", "null_spike", "--messages")
