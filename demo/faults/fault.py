@@ -53,6 +53,12 @@ class Fault:
     last_seen: int = 0
     renews_graph: bool = False
 
+    def happen(
+        self, home: Home, project: Path, as_of: datetime, dice: np.random.Generator, strength: float
+    ) -> Repair | None:
+        """Act there; returns how it is mended."""
+        return self.act(Scene(home, project, as_of, dice, strength))
+
     @property
     def pages(self) -> bool:
         """Whether anybody should be paged."""

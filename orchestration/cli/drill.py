@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -49,6 +50,10 @@ def command(
     """
     from orchestration.drill.company import snapshot
 
+    if find_spec("demo") is None:
+        raise CommandFailed(
+            "the demo company is not here, and its faults with it. Next: restore the folder demo/", USAGE
+        )
     chosen = _named(faults)
     place = snapshot(company, lambda text: click.echo(text, err=True))
     if healthy:

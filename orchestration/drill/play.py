@@ -177,10 +177,8 @@ class _Play:
             self.is_acting = self.fault.lasts
 
     def _act(self, as_of: datetime) -> None:
-        from demo.faults.fault import Scene
-
         dice = np.random.default_rng([self.seed, 7])
-        repair = self.fault.act(Scene(self.company.home, self.company.project, as_of, dice, self.strength))
+        repair = self.fault.happen(self.company.home, self.company.project, as_of, dice, self.strength)
         if repair is not None:
             self.repairs.append(repair)
         if self.fault.renews_graph:
