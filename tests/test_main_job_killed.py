@@ -31,6 +31,7 @@ DAILY_RUN = (
 )
 
 
+@pytest.mark.long
 def test_a_first_run_killed_twice_ends_as_if_it_had_not_been(tmp_path_factory: pytest.TempPathFactory) -> None:
     home = Home(tmp_path_factory.mktemp("killed") / "home").ensure()
     for moment in FIRST_RUN:

@@ -1,12 +1,12 @@
 """After any sequence of predictions, repeats, backfills, late or retracted outcomes: incremental = rebuild = oracle."""
 
 import math
-import os
 from datetime import datetime, timedelta
 from typing import Any
 
 import monitoring_oracle as oracle
 import pytest
+from how_many import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from macro_harness import MacroHarness
@@ -52,7 +52,7 @@ OF_THE_RUN = {
 VOLATILE = {"built_at", "evaluated_at"} | OF_THE_RUN
 OF_THE_ENGINE = {"content", "entity_hash"}  # hashes
 COMPARING = {"daily"}  # their events do not say when they arrived: every decision is compared
-EXAMPLES = int(os.environ.get("BATON_EXAMPLES", "2"))  # interleavings per product; each takes seconds
+EXAMPLES = examples(2)  # interleavings per product; each takes seconds
 TABLES = ("decisions", "outcomes", "performance_hourly", "performance")  # in the order they are built
 PERFORMANCE_KEY = "window_kind, window_end, slice_name, slice_value, model_version, basis"
 HOURLY_KEY = ("hour", "slice_name", "slice_value", "model_version", "kind", "part", "calibration_bin", "score_bin")
@@ -382,7 +382,7 @@ def test_known_sequences_of_refreshes(macros, product, sequence):
 
 
 @pytest.mark.parametrize("product", PRODUCTS)
-@settings(max_examples=3 * EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(3), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sequence=st.lists(st.lists(steps, min_size=1, max_size=6), min_size=2, max_size=5))
 def test_refreshes_equal_rebuild(macros, product, sequence):
     """Without performance, whose planning takes most of the time: more sequences."""
