@@ -99,8 +99,8 @@ def _read_again(
     con: "DuckDBPyConnection", home: Home, tables: "list[SourceTable]", personal: set[str]
 ) -> tuple[dict[str, int], dict[str, int]]:
     """Personal columns, rejected lines and undeclared fields, from the landing files; rows found and not by table."""
+    from ml.quoting import literal, quoted
     from orchestration.sources import load_table
-    from orchestration.sources.types import literal, quoted
 
     found, unfound = {}, {}
     own = con.execute("select current_database()").fetchall()[0][0]

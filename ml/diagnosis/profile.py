@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ml.diagnosis.evidence import ColumnDays, TableDays
+from ml.quoting import quoted
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -123,8 +124,3 @@ def _kind(con: "DuckDBPyConnection", relation: str, name: str, data_type: str, f
     found = con.execute(f"select {counts} from {relation} where {day} >= $first", {"first": first}).fetchone()
     repeats = found is not None and found[0] <= MOST_CATEGORIES and found[1] >= FEWEST_PER_CATEGORY * found[0]
     return "category" if repeats else None
-
-
-def quoted(name: str) -> str:
-    """A column name as SQL."""
-    return '"' + name.replace('"', '""') + '"'

@@ -9,10 +9,11 @@ from ml.diagnosis import record
 from ml.diagnosis.evidence import Champion, DriftAlarm, Evidence, Failed, Matured, Parity, Source, TableDays
 from ml.diagnosis.lineage import Lineage, Raw
 from ml.diagnosis.matured import matured
-from ml.diagnosis.profile import last_days, quoted, table_days
+from ml.diagnosis.profile import last_days, table_days
 from ml.home import Home
 from ml.ops_tables import columns_of
 from ml.product import Product
+from ml.quoting import quoted
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

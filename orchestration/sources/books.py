@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from ml.quoting import quoted
 from orchestration.sources.table import BOOKS, LOADER_COLUMNS, SourceTable
-from orchestration.sources.types import quoted
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -9,10 +9,10 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ml.quoting import literal, quoted
 from orchestration.sources.files import LandingFile, UnreadableFile
 from orchestration.sources.lines import CSV_FIELD, CSV_RECORD, CSV_SIMPLE_RECORD, csv_header
 from orchestration.sources.table import SourceTable
-from orchestration.sources.types import literal, quoted
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

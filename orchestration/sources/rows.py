@@ -3,10 +3,11 @@
 from datetime import datetime, timedelta
 
 from ml import clock
+from ml.quoting import literal, quoted
 from orchestration.sources.books import REJECTS
 from orchestration.sources.files import LandingFile
 from orchestration.sources.table import SourceTable
-from orchestration.sources.types import literal, quoted, read_as
+from orchestration.sources.types import read_as
 
 
 def typed(table: SourceTable, records: str) -> str:

@@ -3,8 +3,8 @@
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
+from ml.quoting import quoted
 from orchestration.sources.table import SourceTable
-from orchestration.sources.types import quoted
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

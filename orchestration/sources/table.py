@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from orchestration.sources.types import quoted
+from ml.quoting import quoted
 
 LOADER_COLUMNS = {
     "event_at": "TIMESTAMP",

@@ -32,16 +32,6 @@ def canonical(data_type: str) -> str | None:
     return _BY_ALIAS.get(text)
 
 
-def literal(text: str) -> str:
-    """A text as an SQL literal."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def quoted(name: str) -> str:
-    """A name as an SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
 def read_as(text: str, data_type: str) -> str:
     """SQL for the text expression `text` as `data_type` (canonical); null where the text is no such value."""
     if data_type == "VARCHAR":
