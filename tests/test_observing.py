@@ -61,7 +61,8 @@ def test_the_graph_names_groups_parents_and_those_who_act() -> None:
 
 
 def test_every_failure_has_a_command_that_shows_it() -> None:
-    assert COMMANDS.of_check("raw/invoices", "data_is_fresh") == 'baton sql "select max(known_at) from raw.invoices"'
+    shown = COMMANDS.of_check("raw/invoices", "data_is_fresh")
+    assert shown == """baton sql 'select max("known_at") from "raw"."invoices"'"""
     assert COMMANDS.of_step("features/usage") == "baton dbt build --select features_usage"
     assert COMMANDS.of_step("churn/model") == "baton run"
     assert WORLD.checks is not None

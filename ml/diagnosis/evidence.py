@@ -59,12 +59,13 @@ class Load:
 class Source:
     """A raw table that the product reads, directly or not. loads: one per recorded day, oldest first, the judged last.
 
-    is_outcome: the product's outcomes come from it.
+    is_outcome: the product's outcomes come from it. known_at: its column that says when a row was known.
     """
 
     table: TableDays
     loads: tuple[Load, ...] = ()
     is_outcome: bool = False
+    known_at: str = "known_at"
 
 
 @dataclass(frozen=True)

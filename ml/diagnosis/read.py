@@ -98,7 +98,8 @@ def _source(con: "DuckDBPyConnection", raw: Raw, day: datetime, now: datetime) -
         now=now,
         where=where,
     )
-    return Source(profile, record.loads(con, raw.asset, day) if raw.is_landed else (), raw.is_outcome)
+    loads = record.loads(con, raw.asset, day) if raw.is_landed else ()
+    return Source(profile, loads, raw.is_outcome, known_at)
 
 
 def _features(con: "DuckDBPyConnection", product: Product, day: datetime) -> TableDays | None:

@@ -5,6 +5,7 @@ What stands further up explains what stands below it: a null spike makes feature
 other way round.
 """
 
+import shlex
 from collections.abc import Callable
 
 from ml.diagnosis.evidence import Evidence
@@ -86,7 +87,7 @@ def diagnose(known: Evidence) -> Diagnosis:
 
 def _no_fault(known: Evidence) -> Finding:
     """Drift without harm, or nothing at all. Both say how much was looked at."""
-    asset = f"{known.product}/health"
+    asset, command = f"{known.product}/health", f"baton performance {shlex.quote(known.product)}"
     names = sorted({alarm.feature for alarm in known.drift})
     if names:
         worst = max(known.drift, key=lambda alarm: alarm.value)
@@ -94,8 +95,8 @@ def _no_fault(known: Evidence) -> Finding:
         said = f"{', '.join(names[:5])} drift ({most})"
         harmless = "the scores do not, and nothing upstream is broken"
         harm = harmless if not set(names) & {"score", "raw_score"} else "no harm is seen"
-        return Finding(Cause.BENIGN, asset, 0.8, (said, harm), f"baton performance {known.product}")
-    return Finding(Cause.HEALTHY, asset, 0.9 if known.sources else 0.5, (), f"baton performance {known.product}")
+        return Finding(Cause.BENIGN, asset, 0.8, (said, harm), command)
+    return Finding(Cause.HEALTHY, asset, 0.9 if known.sources else 0.5, (), command)
 
 
 def _diagnosis(known: Evidence, found: Finding, ruled_out: tuple[str, ...]) -> Diagnosis:

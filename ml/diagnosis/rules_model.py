@@ -1,5 +1,6 @@
 """Rules on the model: what it was given and what it said, what came true of it, how old it is."""
 
+from ml.commands import baton_sql, dotted
 from ml.diagnosis import unusual
 from ml.diagnosis.evidence import DriftAlarm, Evidence, Matured
 from ml.diagnosis.finding import Finding, Said, Sound, number, percent
@@ -50,8 +51,8 @@ def train_serve_skew(known: Evidence) -> Said:
         f"{off:,} of {days[-1].n:,} logged feature values of {known.day:%Y-%m-%d} ({percent(off / days[-1].n)}) are "
         f"not what the SQL gives for that day, most of them {days[-1].feature}; the SQL has not changed"
     )
-    table = f"{known.product}.parity"
-    command = f"baton sql \"from {table} where status = 'mismatch' order by window_end desc limit 20\""
+    table = dotted(f"{known.product}/parity")
+    command = baton_sql(f"from {table} where status = 'mismatch' order by window_end desc limit 20")
     return Finding(Cause.TRAIN_SERVE_SKEW, f"{known.product}/predictions", 0.85, (said,), command, first.day)
 
 
@@ -139,7 +140,8 @@ def covariate_drift(known: Evidence) -> Said:
     said.append(f"{_alarm(scores[0])}: decisions change")
     if known.recent and known.recent.auc is not None:
         said.append(f"the ranking of the last matured rows still holds: ROC AUC {_auc(known.recent)}")
-    command = f'baton sql "from {known.product}.drift where is_alarm order by window_end desc, value desc limit 20"'
+    table = dotted(f"{known.product}/drift")
+    command = baton_sql(f"from {table} where is_alarm order by window_end desc, value desc limit 20")
     return Finding(Cause.COVARIATE_DRIFT, f"{known.product}/model", 0.75, tuple(said), command)
 
 
@@ -169,7 +171,8 @@ def _model(known: Evidence, cause: Cause, confidence: float, said: list[str], re
 
 
 def _calibration(known: Evidence) -> str:
-    return f'baton sql "from {known.product}.calibration order by window_end desc, bin limit 20"'
+    table = dotted(f"{known.product}/calibration")
+    return baton_sql(f"from {table} order by window_end desc, bin limit 20")
 
 
 def _span(stretch: Matured) -> str:

@@ -1,12 +1,15 @@
 """Rules on what a failed step said: the machine, the registry, the code."""
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 
+from ml.commands import baton_sql
 from ml.diagnosis import unusual
-from ml.diagnosis.evidence import Changed, Evidence, Failed, TableDays
+from ml.diagnosis.evidence import Evidence, Failed, TableDays
 from ml.diagnosis.finding import Finding, Said, Sound, number, percent
 from ml.diagnosis.verdict import Cause
+from ml.quoting import literal
 
 DISK = re.compile(r"no space left|file too large|quota exceeded|out of disk|disk is full", re.IGNORECASE)
 LOCK = re.compile(r"WarehouseLocked|could not set lock|conflicting lock|was not released within", re.IGNORECASE)
@@ -53,10 +56,8 @@ def mlflow_down(known: Evidence) -> Said:
 
 def champion_missing(known: Evidence) -> Said:
     """No version serves the day, or its artifact is gone."""
-    asset, command = (
-        f"{known.product}/model",
-        f"baton sql \"from ops.model_versions where product = '{known.product}'\"",
-    )
+    asset = f"{known.product}/model"
+    command = baton_sql(f"from ops.model_versions where product = {literal(known.product)}")
     said = _said(known, CHAMPION, Cause.CHAMPION_MISSING, asset, 0.95, command)
     if said or not known.trains:
         return said
@@ -78,16 +79,12 @@ def transform_changed(known: Evidence) -> Said:
     broken = [error for error in failed if not INTERRUPTED.search(error.message)]
     if not jumps and not (broken and newest.since >= known.day):
         return Sound(f"SQL of {names} changed in the run of {newest.since:%Y-%m-%d}, and no feature jumped since")
-    first = _first(recent)
+    first = recent[0]  # the furthest upstream: the reader lists them in the order of the lineage
     said = [f"the SQL of {names} changed in the run of {newest.since:%Y-%m-%d}, and its sources did not"]
     said += [f"feature {text} since" for text in list(jumps.values())[:1]] + [_line(error) for error in broken[:1]]
-    where = f"git log -p -2 -- $(git ls-files | grep {first.asset.replace('/', '_')}.sql) dbt_project/macros"
+    model = shlex.quote(f"{first.asset.replace('/', '_')}.sql")
+    where = f"git log -p -2 -- $(git ls-files | grep -F {model}) dbt_project/macros"
     return Finding(Cause.TRANSFORM_CHANGED, first.asset, 0.85, tuple(said), where, newest.since)
-
-
-def _first(changed: list[Changed]) -> Changed:
-    """The one furthest upstream: the reader lists them in the order of the lineage."""
-    return changed[0]
 
 
 def step_failed(known: Evidence) -> Said:

@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from ml.clock import DAY
+from ml.commands import baton_sql, dotted
 from ml.diagnosis import unusual
 from ml.diagnosis.evidence import ColumnDays, Evidence, Load, Source
 from ml.diagnosis.finding import Finding, Said, Sound, number, on, percent
 from ml.diagnosis.verdict import Cause
+from ml.quoting import literal, quoted
 
 FEWEST_LOADS = 3
 CLOCK_TESTS = (unusual.above_all(0.05), unusual.beyond(1.0, 1.0), unusual.beyond(1.0, 2.0))
@@ -157,7 +159,7 @@ def null_spike(known: Evidence) -> Said:
                     f"{table.asset}: {column.name} is null in {percent(share)} of {table.rows[-1]:,} rows, "
                     f"before in {percent(usual)} at most"
                 )
-                command = _share(source, f"{column.name} is null")
+                command = _nulls_by_day(source, column.name)
                 return _finding(Cause.NULL_SPIKE, source, 0.95, (said,), table.days[began], command)
     return Sound(f"no column is null more often than before (at most {percent(worst)})") if known.sources else None
 
@@ -188,7 +190,7 @@ def category_renamed(known: Evidence) -> Said:
             ]
             said += [f"'{value}' is gone; it was {percent(usual[value])} of the rows" for value in gone[:1]]
             confidence = 0.95 if gone else 0.8
-            command = _share(source, f"{column.name} = '{new[0][1]}'")
+            command = _values_by_day(source, column.name)
             return _finding(Cause.CATEGORY_RENAMED, source, confidence, tuple(said), table.days[began], command)
     return Sound("no source has a value that it never had") if known.sources else None
 
@@ -226,22 +228,28 @@ def _finding(
 
 
 def _loads(source: Source) -> str:
-    where = f"asset = '{source.table.asset}'"
-    return f'baton sql "select * from ops.loads where {where} order by as_of desc limit 14"'
+    where = f"asset = {literal(source.table.asset)}"
+    return baton_sql(f"select * from ops.loads where {where} order by as_of desc limit 14")
 
 
 def _rejects(source: Source) -> str:
-    table = source.table.asset.replace("/", ".")
-    where = f"source_table = '{table}'"
-    return f'baton sql "select reason, file, count(*) from raw.rejects where {where} group by all order by file desc"'
+    where = f"source_table = {literal(source.table.asset.replace('/', '.'))}"
+    counted = f"select reason, file, count(*) from raw.rejects where {where}"
+    return baton_sql(f"{counted} group by all order by file desc")
 
 
-def _share(source: Source, condition: str) -> str:
-    return _by_day(source, f"round(avg(({condition})::int), 3)")
+def _nulls_by_day(source: Source, column: str) -> str:
+    return _by_day(source, f"round(avg(({quoted(column)} is null)::int), 3)")
+
+
+def _values_by_day(source: Source, column: str) -> str:
+    """Names no value: what a supplier sent does not belong into a command, and the old value is seen beside the new."""
+    asked = f"select {quoted(source.known_at)}::date, {quoted(column)}, count(*) from {dotted(source.table.asset)}"
+    return baton_sql(f"{asked} group by all order by 1 desc, 3 desc limit 40")
 
 
 def _median(source: Source, column: str) -> str:
-    return _by_day(source, f"median({column})")
+    return _by_day(source, f"median({quoted(column)})")
 
 
 def _hours(source: Source) -> str:
@@ -249,5 +257,6 @@ def _hours(source: Source) -> str:
 
 
 def _by_day(source: Source, asked: str) -> str:
-    table = source.table.asset.replace("/", ".")
-    return f'baton sql "select known_at::date, count(*), {asked} from {table} group by 1 order by 1 desc limit 14"'
+    day = f"{quoted(source.known_at)}::date"
+    table = dotted(source.table.asset)
+    return baton_sql(f"select {day}, count(*), {asked} from {table} group by 1 order by 1 desc limit 14")

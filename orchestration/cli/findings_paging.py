@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from ml.home import Home
@@ -41,7 +42,7 @@ def incidents(home: Home) -> Iterator[Finding]:
     waiting = [message for message in sent if message["state"] in ("waiting", "sending")]
     if dead:
         errors = ", ".join(sorted({f"{message['target']} ({message['error']})" for message in dead}))
-        fix = f"mend the address, try it with: baton page --test {dead[-1]['group']}, then: baton page --retry"
+        fix = f"mend the address, try it with: baton page --test {quote(dead[-1]['group'])}, then: baton page --retry"
         yield Finding("error", "pager", f"{len(dead)} messages could not be delivered: {errors}", fix)
     if waiting:
         errors = ", ".join(sorted({f"{m['target']} ({m['error'] or 'not tried yet'})" for m in waiting}))

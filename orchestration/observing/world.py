@@ -1,6 +1,7 @@
 """The graph as the pager sees it: what stands below what, whose it is, who acts on it, how to see a failure again."""
 
 import os
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,6 +10,8 @@ from typing import Any
 import dagster as dg
 
 from ml.clock import parse_duration
+from ml.commands import baton_sql
+from ml.quoting import quoted
 from orchestration import freshness
 from orchestration.assets import published
 from orchestration.dbt.roster import group_of
@@ -84,10 +87,10 @@ class Commands:
         spec = self._checks.get((asset, name))
         meta = (spec.metadata or {}) if spec else {}
         if name == freshness.NAME and meta.get(RELATION):
-            relation = str(meta[RELATION]).replace('"', "").removeprefix("warehouse.")
-            return f'baton sql "select max({meta.get(FRESHNESS_COLUMN)}) from {relation}"'
+            relation = str(meta[RELATION]).removeprefix('"warehouse".')
+            return baton_sql(f"select max({quoted(str(meta[FRESHNESS_COLUMN]))}) from {relation}")
         if UNIQUE_ID in meta:
-            return f"baton dbt test --select {self.graph.manifest['nodes'][meta[UNIQUE_ID]]['name']}"
+            return f"baton dbt test --select {shlex.quote(self.graph.manifest['nodes'][meta[UNIQUE_ID]]['name'])}"
         return "baton status"
 
     def of_step(self, asset: str) -> str:
@@ -95,7 +98,7 @@ class Commands:
         spec = self.graph.specs.get(dg.AssetKey(asset.split("/")))
         unique_id = str(spec.metadata.get(UNIQUE_ID, "")) if spec else ""
         if unique_id.startswith("model."):
-            return f"baton dbt build --select {unique_id.split('.')[-1]}"
+            return f"baton dbt build --select {shlex.quote(unique_id.split('.')[-1])}"
         return "baton run"
 
 
