@@ -84,10 +84,15 @@ def ensure_feature_columns(con: "DuckDBPyConnection", product: Product, types: "
 
 def columns_of(con: "DuckDBPyConnection", product: Product, table: str) -> dict[str, str]:
     """Column names and DuckDB types of a product's relation in order; empty where it does not exist."""
+    return columns_in(con, product.name, table)
+
+
+def columns_in(con: "DuckDBPyConnection", schema: str, table: str) -> dict[str, str]:
+    """Column names and DuckDB types of any relation in order; empty where it does not exist."""
     rows = con.execute(
         "select column_name, data_type from duckdb_columns() where schema_name = ? and table_name = ? "
         "and database_name = current_database() order by column_index",
-        [product.name, table],
+        [schema, table],
     ).fetchall()
     return dict(rows)
 

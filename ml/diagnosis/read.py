@@ -11,7 +11,7 @@ from ml.diagnosis.lineage import Lineage, Raw
 from ml.diagnosis.matured import matured
 from ml.diagnosis.profile import last_days, table_days
 from ml.home import Home
-from ml.ops_tables import columns_of
+from ml.ops_tables import columns_in, columns_of
 from ml.product import Product
 from ml.quoting import quoted
 
@@ -78,7 +78,7 @@ def mlflow_error(home: Home) -> str:
 
 def _source(con: "DuckDBPyConnection", raw: Raw, day: datetime, now: datetime) -> Source:
     schema, table = raw.asset.split("/")[0], raw.asset.split("/")[-1]
-    there = _columns(con, schema, table)
+    there = columns_in(con, schema, table)
     known_at = raw.known_at if raw.known_at in there else None
     if known_at is None:
         return Source(TableDays(raw.asset, raw.group, last_days(day), (), values=()), is_outcome=raw.is_outcome)
@@ -204,7 +204,7 @@ def _parity(con: "DuckDBPyConnection", product: Product, day: datetime) -> tuple
 
 
 def _champion(con: "DuckDBPyConnection", product: Product, day: datetime) -> Champion | None:
-    if product.train is None or not _columns(con, "ops", "model_versions"):
+    if product.train is None or not columns_in(con, "ops", "model_versions"):
         return None
     row = con.execute(
         "select version, labels_known_until from ops.model_versions where product = $product and serves_from <= $day "
@@ -215,12 +215,3 @@ def _champion(con: "DuckDBPyConnection", product: Product, day: datetime) -> Cha
         return None
     age, allowed = day - row[1], 2 * product.train.cadence
     return Champion(row[0], age / timedelta(days=1), allowed / timedelta(days=1))
-
-
-def _columns(con: "DuckDBPyConnection", schema: str, table: str) -> dict[str, str]:
-    rows = con.execute(
-        "select column_name, data_type from duckdb_columns() where schema_name = ? and table_name = ? "
-        "and database_name = current_database() order by column_index",
-        [schema, table],
-    ).fetchall()
-    return dict(rows)

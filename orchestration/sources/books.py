@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from ml.ops_tables import columns_in
 from ml.quoting import quoted
 from orchestration.sources.table import BOOKS, LOADER_COLUMNS, SourceTable
 
@@ -35,7 +36,7 @@ def prepare(con: "DuckDBPyConnection", table: SourceTable) -> None:
     con.execute("set preserve_insertion_order = true")  # line numbers count rows in the order of the file
     con.execute(_DDL)
     wanted = {column.name: column.type for column in table.columns} | LOADER_COLUMNS
-    found = _columns_of(con, table)
+    found = columns_in(con, table.schema, table.name)
     if not found:
         columns = ", ".join(f"{quoted(name)} {data_type}" for name, data_type in wanted.items())
         con.execute(f"create schema if not exists {quoted(table.schema)}")
@@ -45,15 +46,6 @@ def prepare(con: "DuckDBPyConnection", table: SourceTable) -> None:
     for name, data_type in wanted.items():
         if name not in found:
             con.execute(f"alter table {table.relation} add column {quoted(name)} {data_type}")
-
-
-def _columns_of(con: "DuckDBPyConnection", table: SourceTable) -> dict[str, str]:
-    rows = con.execute(
-        "select column_name, data_type from duckdb_columns() "
-        "where database_name = current_database() and schema_name = ? and table_name = ?",
-        [table.schema, table.name],
-    ).fetchall()
-    return dict(rows)
 
 
 def _check(table: SourceTable, wanted: dict[str, str], found: dict[str, str]) -> None:
