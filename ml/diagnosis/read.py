@@ -135,12 +135,14 @@ def _scores(con: "DuckDBPyConnection", product: Product, day: datetime) -> Table
 
 
 def _coverage(con: "DuckDBPyConnection", product: Product, day: datetime) -> tuple[int | None, int | None]:
-    if not columns_of(con, product, "scoring_set") or not columns_of(con, product, "predictions"):
+    """Entities of the newest day, and those whom the log scores; a log from elsewhere may keep no roles."""
+    log = columns_of(con, product, "predictions")
+    if not {product.entity, "as_of"} <= columns_of(con, product, "scoring_set").keys() & log.keys():
         return None, None
-    entity = quoted(product.entity)
-    asked = f"select count(distinct {entity}) from {{}} where as_of = ?"
-    population = con.execute(asked.format(product.relation("scoring_set")), [day]).fetchone()
-    scored = con.execute(asked.format(product.relation("predictions")) + " and role = 'champion'", [day]).fetchone()
+    asked = f"select count(distinct {quoted(product.entity)}) from {{}} where as_of = ?{{}}"
+    champion = " and role = 'champion'" if "role" in log else ""
+    population = con.execute(asked.format(product.relation("scoring_set"), ""), [day]).fetchone()
+    scored = con.execute(asked.format(product.relation("predictions"), champion), [day]).fetchone()
     return (population[0] if population else None), (scored[0] if scored else None)
 
 
