@@ -7,13 +7,39 @@ import duckdb
 import ml_world
 import pytest
 
-from ml.diagnosis.lineage import Lineage
+from ml.diagnosis import record
+from ml.diagnosis.evidence import Load
+from ml.diagnosis.lineage import Lineage, Raw
 from ml.diagnosis.read import read
 from ml.diagnosis.rules import diagnose
 from ml.home import Home
 
 NOW = datetime(2026, 11, 2, 6)
+DAY = datetime(2026, 11, 2)
 NO_LINEAGE = Lineage(sources=(), code={}, groups={})
+USAGE = Raw(
+    asset="raw/usage",
+    relation='"raw"."usage"',
+    group="data",
+    columns={"plan": "varchar"},
+    key=("account_id",),
+    known_at="known_at",
+    written_at=None,
+    is_landed=True,
+    is_outcome=False,
+)
+LINEAGE = Lineage(sources=(USAGE,), code={"features/usage": "abc"}, groups={})
+
+
+def landed(path: Path) -> Path:
+    """A warehouse with a landed table in it and no record of loads."""
+    with duckdb.connect(str(path)) as con:
+        con.execute("create schema raw")
+        con.execute(
+            "create table raw.usage as select 1 as row_id, timestamp '2026-11-01 07:00' as known_at, "
+            "'A' as account_id, 'pro' as plan"
+        )
+    return path
 
 
 @pytest.mark.parametrize("extra", ["", ", 'champion' as role", ", 'shadow' as role"], ids=["vendor", "own", "shadow"])
@@ -40,3 +66,18 @@ def test_an_empty_warehouse_has_no_evidence_and_a_verdict(tmp_path: Path) -> Non
     with duckdb.connect() as con:
         known = read(con, ml_world.product(), NO_LINEAGE, NOW, (), Home(tmp_path))
         assert diagnose(known).cause == "healthy"
+
+
+@pytest.mark.parametrize("is_recorded", [False, True])
+def test_reading_writes_nothing(is_recorded: bool, tmp_path: Path) -> None:
+    file = landed(tmp_path / "warehouse.duckdb")
+    load = Load(DAY, files=1, rows=1)
+    if is_recorded:
+        with duckdb.connect(str(file)) as con:
+            record.record_load(con, USAGE.asset, load, last_row_id=1)
+            record.record_code(con, DAY, {"features/usage": "before"})
+    with duckdb.connect(str(file), read_only=True) as con:
+        known = read(con, ml_world.product(), LINEAGE, NOW, (), Home(tmp_path))
+    assert known.sources[0].loads == ((load,) if is_recorded else ())
+    assert [change.asset for change in known.changed] == (["features/usage"] if is_recorded else [])
+    assert known.sources[0].table.rows[-1] == 1

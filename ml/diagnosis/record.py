@@ -1,10 +1,14 @@
-"""What only the run itself knows and later runs compare with: what it loaded, and which code it ran."""
+"""What only the run itself knows and later runs compare with: what it loaded, and which code it ran.
+
+A run writes it and makes the tables; who reads makes nothing, and finds nothing where no run has written yet.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ml.diagnosis.evidence import Changed, Load
+from ml.ops_tables import columns_in
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -20,14 +24,9 @@ create table if not exists ops.model_code (as_of timestamp, asset varchar, code 
 """
 
 
-def ensure(con: "DuckDBPyConnection") -> None:
-    """Create both tables where they are missing."""
-    con.execute(_TABLES)
-
-
 def record_load(con: "DuckDBPyConnection", asset: str, load: Load, last_row_id: int) -> None:
     """Add what a run loaded to its day: a second run of the day finds nothing new and must not hide the first."""
-    ensure(con)
+    con.execute(_TABLES)
     con.execute(
         """
         insert into ops.loads values (?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -45,8 +44,8 @@ def record_load(con: "DuckDBPyConnection", asset: str, load: Load, last_row_id: 
 
 def record_code(con: "DuckDBPyConnection", as_of: datetime, code: Mapping[str, str]) -> None:
     """Keep the hash of each model's code where it differs from the last one. Looking back at a day changes nothing."""
-    ensure(con)
-    if con.execute("select 1 from ops.loads where as_of > ? limit 1", [as_of]).fetchone():
+    con.execute(_TABLES)
+    if _is_followed(con, as_of):
         return
     known = dict(
         con.execute(
@@ -60,7 +59,8 @@ def record_code(con: "DuckDBPyConnection", as_of: datetime, code: Mapping[str, s
 
 def loads(con: "DuckDBPyConnection", asset: str, day: datetime, n: int = 29) -> tuple[Load, ...]:
     """The last `n` recorded loads up to `day`, oldest first; empty where `day` itself was not recorded."""
-    ensure(con)
+    if not columns_in(con, "ops", "loads"):
+        return ()
     rows = con.execute(
         "select as_of, files, rows, rejected, reasons, failed, undeclared from ops.loads "
         "where asset = ? and as_of <= ? order by as_of desc limit ?",
@@ -72,7 +72,8 @@ def loads(con: "DuckDBPyConnection", asset: str, day: datetime, n: int = 29) -> 
 
 def last_row_id(con: "DuckDBPyConnection", asset: str, day: datetime) -> int | None:
     """The last row that the run of `day` knew, where a later day was recorded too; None: all rows count."""
-    ensure(con)
+    if not columns_in(con, "ops", "loads"):
+        return None
     later = con.execute("select 1 from ops.loads where asset = ? and as_of > ? limit 1", [asset, day]).fetchone()
     own = con.execute("select last_row_id from ops.loads where asset = ? and as_of = ?", [asset, day]).fetchone()
     return int(own[0]) if later and own else None
@@ -85,12 +86,18 @@ def changed(
 
     `code` is what stands in the project now: a run that failed has kept nothing, and may have failed of it.
     """
-    ensure(con)
+    if not columns_in(con, "ops", "model_code"):
+        return ()
     rows = con.execute(
         "select asset, max(as_of), count(*), arg_max(code, as_of) from ops.model_code where as_of <= ? group by 1",
         [day],
     ).fetchall()
     newest = {asset: at for asset, at, n, _ in rows if n > 1 and (day - at).days < CHANGED_DAYS}
-    if not con.execute("select 1 from ops.loads where as_of > ? limit 1", [day]).fetchone():
+    if not _is_followed(con, day):
         newest |= {asset: day for asset, _, _, last in rows if asset in code and code[asset] != last}
     return tuple(Changed(asset, groups.get(asset, ""), newest[asset]) for asset in code if asset in newest)
+
+
+def _is_followed(con: "DuckDBPyConnection", day: datetime) -> bool:
+    """Whether a later day is on record."""
+    return con.execute("select 1 from ops.loads where as_of > ? limit 1", [day]).fetchone() is not None
