@@ -13,11 +13,6 @@ MINUTE, HOUR = 60, 3_600
 SENT_TWICE = 0.005
 
 
-def empty_like(rows: Rows) -> Rows:
-    """No rows of the same table."""
-    return chosen(rows, np.zeros(size(rows), dtype=bool))
-
-
 def size(rows: Rows) -> int:
     """Number of rows."""
     return len(rows["event_at"])

@@ -50,13 +50,6 @@ def cells_of(value: Value, amounts: "Mapping[str, Floats]", n: int) -> Cells:
     return Cells(cell(value.tp), cell(value.fp), cell(value.fn), cell(value.tn))
 
 
-def confusion_value(
-    cells: tuple[tuple[float, float], tuple[float, float]], counts: tuple[tuple[float, float], tuple[float, float]]
-) -> float:
-    """sum_ij cells_ij * counts_ij, both [[tn, fp], [fn, tp]]; counts may be expected counts (fractions)."""
-    return float((np.asarray(cells) * np.asarray(counts)).sum())
-
-
 @dataclass(frozen=True)
 class Curve:
     """Total value of the policy `score >= threshold` at each threshold worth considering, highest threshold first."""

@@ -16,7 +16,7 @@ from ml.errors import AmountError
 from ml.evaluation import Ranking, Sample, average_precision, ece, metrics, roc_auc
 from ml.ids import bucket, bucket_sql, holdout_sql, prediction_id, prediction_id_sql
 from ml.parameters import Value
-from ml.value import TREAT_ALL, TREAT_NONE, Cells, cells_of, confusion_value, value_curve
+from ml.value import TREAT_ALL, TREAT_NONE, Cells, cells_of, value_curve
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -88,12 +88,9 @@ def test_metrics_ignore_row_order(seed: int, n: int, decimals: int) -> None:
 
 def test_golden_value_of_expected_confusion() -> None:
     score = np.array([0.9, 0.8, 0.3, 0.2, 0.1])
-    treated = score >= 0.5
-    counts = (
-        ((1 - score)[~treated].sum(), (1 - score)[treated].sum()),
-        (score[~treated].sum(), score[treated].sum()),
-    )
-    total = confusion_value(((0, -10), (-50, 100)), counts)
+    cells = cells_of(Value("USD", 100.0, -10.0, -50.0, 0.0), {}, 5)
+    gained, lost = (cells.worth(np.full(5, outcome, np.int8), score >= 0.5) for outcome in (1, 0))
+    total = float((score * gained + (1 - score) * lost).sum())
     assert total == pytest.approx(137.0)
     assert total / 5 == pytest.approx(27.4)
 

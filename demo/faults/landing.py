@@ -17,7 +17,6 @@ from demo.tables import SUFFIX
 
 DAY = timedelta(days=1)
 Rows = list[dict[str, Any]]
-LARGE = ("usage_events",)
 
 
 def null_spike(scene: Scene) -> Repair:

@@ -68,27 +68,6 @@ KIND_OF: dict[Cause, Kind] = {
     Cause.HEALTHY: "none",
 }
 
-# The step whose owner answers for a cause. A rule names the very asset where it knows better: the table that is late,
-# the model whose SQL changed, the step that failed.
-STEP_OF: dict[Cause, str] = {
-    cause: step
-    for step, causes in {
-        "raw": [
-            *(Cause.SOURCE_LATE, Cause.SCHEMA_CHANGE, Cause.DUPLICATE_LOAD, Cause.SOURCE_VOLUME, Cause.CLOCK_SHIFT),
-            *(Cause.NULL_SPIKE, Cause.CATEGORY_RENAMED, Cause.UNIT_CHANGE, Cause.OUTCOMES_LATE, Cause.DISK_FULL),
-            *(Cause.WAREHOUSE_LOCKED, Cause.STEP_FAILED, Cause.FILE_UNREADABLE),
-        ],
-        "features": [Cause.TRANSFORM_CHANGED],
-        "model": [
-            *(Cause.MLFLOW_DOWN, Cause.CHAMPION_MISSING, Cause.CONCEPT_DRIFT, Cause.CALIBRATION_LOST),
-            *(Cause.PRIOR_SHIFT, Cause.COVARIATE_DRIFT, Cause.STALE_MODEL),
-        ],
-        "predictions": [Cause.SCORING_INCOMPLETE, Cause.TRAIN_SERVE_SKEW],
-        "health": [Cause.BENIGN, Cause.HEALTHY],
-    }.items()
-    for cause in causes
-}
-
 
 @dataclass(frozen=True)
 class Diagnosis:
@@ -130,10 +109,3 @@ class Diagnosis:
     def as_json(self) -> str:
         """One JSON object with the fields by name; `since` in ISO form."""
         return json.dumps(asdict(self) | {"since": self.since.isoformat() if self.since else None}, ensure_ascii=False)
-
-    @classmethod
-    def from_json(cls, text: str) -> "Diagnosis":
-        """What `as_json` wrote."""
-        fields = json.loads(text)
-        fields["since"] = datetime.fromisoformat(fields["since"]) if fields["since"] else None
-        return cls(**fields | {name: tuple(fields[name]) for name in ("evidence", "ruled_out")})

@@ -79,7 +79,7 @@ def _digest(ledger: Ledger, known: dict[Key, Signal], silent: set[Key], digests:
     for signal in sorted(known.values(), key=lambda each: each.key):
         if signal.is_warned or signal.key in silent:
             lines.setdefault(signal.group or ledger.world.groups.get(signal.asset, ""), []).append(_line(signal))
-    for group in texts.by_group(lines):
+    for group in sorted(lines):
         last = digests.get(group)
         names = "\n".join(line.split(": ")[0] for line in lines[group])
         if last and (last.content == names or abs(ledger.now - last.sent_at) < DAY):

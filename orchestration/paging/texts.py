@@ -1,7 +1,7 @@
 """What messages say, readable at three in the morning: what, since when, data or model, numbers, who waits."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from orchestration.paging.model import Consumer, Incident, World
@@ -221,8 +221,3 @@ def spell(span: timedelta) -> str:
     if minutes < 120:
         return f"{minutes} min"
     return f"{minutes // 60} h" if minutes < 72 * 60 else f"{minutes // 1440} d"
-
-
-def by_group(lines: Mapping[str, Sequence[str]]) -> list[str]:
-    """Groups with something to say, in order."""
-    return sorted(group for group, found in lines.items() if found)
