@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, Literal, cast
 
 from ml.business_metrics import BusinessMetric, check_metrics, read_metrics
+from ml.manifest import column_meta, meta_of
 from ml.parameters import (
     MONEY,
     Decide,
@@ -102,7 +103,7 @@ def load_products(manifest: Mapping[str, Any]) -> dict[str, Product]:
     """
     found, pii = {}, pii_columns(manifest)
     for exposure in manifest["exposures"].values():
-        meta = (exposure.get("config") or {}).get("meta") or exposure.get("meta") or {}
+        meta = meta_of(exposure)
         if exposure.get("type") == "ml" and "product" in meta:
             found[exposure["name"]] = _product(exposure, meta["product"], manifest["nodes"], pii)
     return found
@@ -158,11 +159,8 @@ def _no_features(training_set: Mapping[str, Any] | None) -> set[str]:
 
 
 def _flags(relation: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """`meta` of each declared column, which dbt keeps in two places; names in lower case, as SQL does not tell case."""
-    return {
-        name.lower(): {**(column.get("meta") or {}), **((column.get("config") or {}).get("meta") or {})}
-        for name, column in (relation.get("columns") or {}).items()
-    }
+    """`meta` of each declared column; names in lower case, as SQL does not tell case."""
+    return {name.lower(): column_meta(column) for name, column in (relation.get("columns") or {}).items()}
 
 
 def _check_money(spec: Field, product: Product) -> None:

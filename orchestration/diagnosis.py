@@ -11,8 +11,8 @@ from ml.diagnosis.evidence import Failed
 from ml.diagnosis.lineage import lineage
 from ml.diagnosis.verdict import Diagnosis
 from ml.home import Home
+from ml.manifest import Props
 from ml.product import Product
-from orchestration.dbt.roster import Props
 from orchestration.dbt.translator import GROUP, asset_key
 from orchestration.outcome import CheckOutcome, FailedStep
 from orchestration.run_info import AS_OF

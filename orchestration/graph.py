@@ -10,6 +10,7 @@ import dagster as dg
 from dagster_dbt import DbtProject
 
 from ml.home import Home
+from ml.manifest import Props, group_of
 from ml.product import Product, load_products, pii_columns
 from ml.spec import ProductError
 from orchestration.assets.dbt_models import dbt_models
@@ -20,7 +21,6 @@ from orchestration.assets.published import published_asset
 from orchestration.assets.raw import landed_sources, raw_tables
 from orchestration.assets.source_freshness import source_freshness
 from orchestration.dbt.manifest import ManifestFile
-from orchestration.dbt.roster import Props, group_of
 from orchestration.dbt.translator import Translator
 
 

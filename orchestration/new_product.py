@@ -6,10 +6,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from ml.manifest import Props, group_of, meta_of
 from ml.parameters import WHOLE
 from ml.product import Product
 from ml.spec import ProductError
-from orchestration.dbt.roster import Props, freshness_of, group_of, meta_of
+from orchestration.dbt.roster import freshness_of
 from orchestration.dbt.translator import asset_key
 from orchestration.monitoring_tables import TABLES, MonitoringTable
 

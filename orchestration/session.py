@@ -12,9 +12,9 @@ from dagster._core.execution.api import execute_run_iterator
 
 from ml import clock
 from ml.home import Home
+from ml.manifest import meta_of
 from orchestration import days, freshness, jobs, recover, run_lock
 from orchestration.assets.published import mark_stale
-from orchestration.dbt.roster import meta_of
 from orchestration.definitions import build, load_graph
 from orchestration.instance import get_instance
 from orchestration.launch import DAY, UnknownJob

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from demo_project import DAY, FIRST_SCORED, NOW, TODAY, Project
 
+from ml.manifest import group_of, meta_of
 from ml.product import load_products
-from orchestration.dbt.roster import freshness_of, group_of, meta_of, roster
+from orchestration.dbt.roster import freshness_of, roster
 
 SETS = ("churn_training_set", "churn_scoring_set")
 VOLATILE = "built_at"

@@ -3,11 +3,9 @@
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from ml.manifest import Props, asset_path, column_meta, group_of, meta_of
 from ml.product import Product
-
-Props = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -41,22 +39,22 @@ class Lineage:
 def lineage(manifest: Props, product: Product) -> Lineage:
     """The lineage of `product`."""
     every = above(manifest, product.depends_on)
-    sources = [uid for uid in every if uid in manifest["sources"] and _asset(manifest["sources"][uid])[0] != "ops"]
+    sources = [uid for uid in every if uid in manifest["sources"] and asset_path(manifest["sources"][uid])[0] != "ops"]
     scored = set(above(manifest, [uid for uid in product.depends_on if uid.endswith(f".{product.name}_scoring_set")]))
     outcome = set(above(manifest, [uid for uid in product.depends_on if uid.endswith(f".{product.outcome.model}")]))
     models = [uid for uid in every if uid.startswith(("model.", "seed."))]
     known = {**manifest["sources"], **manifest["nodes"]}
-    groups = {"/".join(_asset(props)): group for props in known.values() if (group := _group(props))}
+    groups = {"/".join(asset_path(props)): group for props in known.values() if (group := group_of(props))}
     own = {product.asset(table): product.owner for table in ("model", "predictions", "prediction_features", "health")}
     landed = [uid for uid in sources if _is_landed(manifest["sources"][uid])]
-    platform = next((_group(manifest["sources"][uid]) for uid in [*landed, *sources]), None) or product.owner
+    platform = next((group_of(manifest["sources"][uid]) for uid in [*landed, *sources]), None) or product.owner
     return Lineage(
         sources=tuple(
             _raw(manifest["sources"][uid], product.entity, uid in outcome - scored)
             for uid in sorted(sources)
-            if _asset(manifest["sources"][uid])[0] != product.name
+            if asset_path(manifest["sources"][uid])[0] != product.name
         ),
-        code={"/".join(_asset(manifest["nodes"][uid])): code_hash(manifest, uid) for uid in models},
+        code={"/".join(asset_path(manifest["nodes"][uid])): code_hash(manifest, uid) for uid in models},
         groups={**groups, **own, "published/warehouse": platform},
     )
 
@@ -94,18 +92,18 @@ def above(manifest: Props, start: Iterable[str]) -> list[str]:
 
 
 def _raw(props: Props, entity: str, is_outcome: bool) -> Raw:
-    meta = _meta(props)
+    meta = meta_of(props)
     landing = meta.get("landing") or {}
     columns = {
         name: str(column.get("data_type") or "")
         for name, column in (props.get("columns") or {}).items()
-        if not _flag(column, "pii") and name not in (entity, *landing.get("key", ()))
+        if not column_meta(column).get("pii") and name not in (entity, *landing.get("key", ()))
     }
-    schema, table = _asset(props)[0], _asset(props)[-1]
+    schema, table = asset_path(props)[0], asset_path(props)[-1]
     return Raw(
-        asset="/".join(_asset(props)),
+        asset="/".join(asset_path(props)),
         relation=f'"{schema}"."{table}"',
-        group=_group(props) or "",
+        group=group_of(props) or "",
         columns=columns,
         key=(*landing.get("key", ()), entity),
         known_at=(meta.get("freshness") or {}).get("column"),
@@ -116,22 +114,4 @@ def _raw(props: Props, entity: str, is_outcome: bool) -> Raw:
 
 
 def _is_landed(props: Props) -> bool:
-    return "path" in (_meta(props).get("landing") or {})
-
-
-def _flag(column: Props, name: str) -> bool:
-    return bool({**(column.get("meta") or {}), **((column.get("config") or {}).get("meta") or {})}.get(name))
-
-
-def _asset(props: Props) -> list[str]:
-    """Asset path of a dbt resource: its relation's schema and table, or the one it declares."""
-    declared = (_meta(props).get("dagster") or {}).get("asset_key")
-    return list(declared or [props["schema"], props.get("alias") or props.get("identifier") or props["name"]])
-
-
-def _meta(props: Props) -> Props:
-    return (props.get("config") or {}).get("meta") or props.get("meta") or {}
-
-
-def _group(props: Props) -> str | None:
-    return props.get("group") or (props.get("config") or {}).get("group")
+    return "path" in (meta_of(props).get("landing") or {})

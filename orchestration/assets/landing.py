@@ -6,9 +6,10 @@ from typing import Any
 
 import dagster as dg
 
+from ml.manifest import Props, group_of
 from orchestration.assets.specs import python_spec
 from orchestration.dbt.columns import COLUMN_SCHEMA, ROW_COUNT
-from orchestration.dbt.roster import Group, Props, freshness_of, group_of
+from orchestration.dbt.roster import Group, freshness_of
 from orchestration.run_info import RunInfo
 
 

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from ml import clock
+from ml.manifest import Props, meta_of
 from ml.product import Product
 from orchestration import checks, freshness, lock
 from orchestration.assets.dbt_models import POOL
 from orchestration.assets.specs import python_spec
 from orchestration.dbt.columns import table_metadata
-from orchestration.dbt.roster import Freshness, Group, Props, freshness_of, meta_of
+from orchestration.dbt.roster import Freshness, Group, freshness_of
 from orchestration.dbt.translator import GROUP, RELATION, asset_key
 from orchestration.run_info import PRODUCT, RunInfo
 

@@ -11,12 +11,13 @@ import dagster as dg
 
 from ml import clock
 from ml.home import Home
+from ml.manifest import Props
 from ml.warehouse import open_warehouse
 from orchestration import diagnosis, lock, run_record
 from orchestration.assets.dbt_models import POOL
 from orchestration.assets.specs import python_spec
 from orchestration.dbt.columns import file_metadata
-from orchestration.dbt.roster import Freshness, Group, Props
+from orchestration.dbt.roster import Freshness, Group
 from orchestration.run_info import RunInfo
 
 if TYPE_CHECKING:

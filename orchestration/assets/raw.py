@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from ml.manifest import Props, meta_of
 from orchestration import freshness, lock
 from orchestration.assets.dbt_models import POOL
 from orchestration.assets.landing import landing_key, writers
 from orchestration.dbt.columns import COLUMN_SCHEMA, ROW_COUNT, column_schema
-from orchestration.dbt.roster import Props, descriptions, meta_of
+from orchestration.dbt.roster import descriptions
 from orchestration.dbt.translator import GROUP, RELATION, Translator, asset_key
 from orchestration.run_info import CLOCK, RunInfo
 

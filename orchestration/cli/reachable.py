@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml.errors import ModelError
 from ml.home import Home
+from ml.manifest import meta_of
 from orchestration.cli.facts import ProductFacts
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def hooks(home: Home) -> Mapping[str, str]:
     if not manifest.is_file():
         return {}
     exposures = json.loads(manifest.read_bytes())["exposures"].values()
-    meta = {props["name"]: (props.get("config") or {}).get("meta") or {} for props in exposures}
+    meta = {props["name"]: meta_of(props) for props in exposures}
     return {name: str(declared[HOOK]) for name, declared in meta.items() if declared.get(HOOK)}
 
 

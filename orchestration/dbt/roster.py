@@ -1,13 +1,10 @@
 """The roster: dbt groups as accountable teams, and what the manifest says about an asset's owner and freshness."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from ml.clock import parse_duration
-
-Props = Mapping[str, Any]
+from ml.manifest import Props, meta_of
 
 
 @dataclass(frozen=True)
@@ -49,21 +46,9 @@ def _group(props: Props) -> Group:
     )
 
 
-def meta_of(props: Props) -> Props:
-    """`config.meta`, else the older top-level `meta`, else empty."""
-    return (props.get("config") or {}).get("meta") or props.get("meta") or {}
-
-
 def descriptions(props: Props) -> dict[str, str]:
     """What the yml says of each column it declares."""
     return {name: str(column.get("description") or "") for name, column in (props.get("columns") or {}).items()}
-
-
-def group_of(props: Props) -> str | None:
-    """The group a dbt resource names; sources keep it in `config` only, exposures in `owner.name`."""
-    if props.get("resource_type") == "exposure":
-        return (props.get("owner") or {}).get("name")
-    return props.get("group") or (props.get("config") or {}).get("group")
 
 
 def freshness_of(meta: Props, where: str) -> Freshness | None:

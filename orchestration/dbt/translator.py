@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from dagster import AssetCheckSpec, AssetKey, AssetSpec, FreshnessPolicy
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings
 
+from ml.manifest import Props, asset_path, group_of, meta_of
 from orchestration.dbt.descriptions import describe_test
-from orchestration.dbt.roster import Freshness, Group, Props, freshness_of, group_of, meta_of, roster
+from orchestration.dbt.roster import Freshness, Group, freshness_of, roster
 
 if TYPE_CHECKING:
     from dagster_dbt import DbtProject
@@ -40,11 +41,7 @@ def owners(group: str | None, groups: Mapping[str, Group]) -> list[str]:
 
 def asset_key(props: Props) -> AssetKey:
     """[schema, table] of the relation; `meta.dagster.asset_key` wins (the prediction log is a source for dbt)."""
-    declared = (meta_of(props).get("dagster") or {}).get("asset_key")
-    if declared:
-        return AssetKey(declared)
-    table = props.get("alias") or props.get("identifier") or props["name"]
-    return AssetKey([props["schema"], table])
+    return AssetKey(asset_path(props))
 
 
 class Translator(DagsterDbtTranslator):

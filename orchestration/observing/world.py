@@ -11,10 +11,10 @@ import dagster as dg
 
 from ml.clock import parse_duration
 from ml.commands import baton_sql
+from ml.manifest import group_of
 from ml.quoting import quoted
 from orchestration import freshness
 from orchestration.assets import published
-from orchestration.dbt.roster import group_of
 from orchestration.dbt.selection import UNIQUE_ID
 from orchestration.dbt.translator import FRESHNESS_COLUMN, GROUP, RELATION, asset_key
 from orchestration.graph import Graph

@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from ml.clock import parse_duration
+from ml.manifest import meta_of
 from orchestration.sources import types
 from orchestration.sources.table import BOOKS, LOADER_COLUMNS, Column, SourceTable
 
@@ -26,13 +27,9 @@ def load_sources(manifest: Mapping[str, Any]) -> list[SourceTable]:
     return [_Parser(node).table() for node in nodes if _declares_landing(node)]
 
 
-def _meta(node: Mapping[str, Any]) -> Mapping[str, Any]:
-    return (node.get("config") or {}).get("meta") or node.get("meta") or {}
-
-
 def _declares_landing(node: Mapping[str, Any]) -> bool:
     # dbt merges meta shallowly: a table without a landing block of its own shows its source's.
-    landing = _meta(node).get("landing")
+    landing = meta_of(node).get("landing")
     return landing is not None and landing != (node.get("source_meta") or {}).get("landing")
 
 
@@ -42,7 +39,7 @@ class _Parser:
     def __init__(self, node: Mapping[str, Any]) -> None:
         self.node = node
         self.where = f"{node['original_file_path']}: source table {node['source_name']}.{node['name']}"
-        own, shared = _meta(node)["landing"], (node.get("source_meta") or {}).get("landing") or {}
+        own, shared = meta_of(node)["landing"], (node.get("source_meta") or {}).get("landing") or {}
         if not isinstance(own, Mapping) or not isinstance(shared, Mapping):
             raise self.error("meta.landing", own, "a mapping with " + ", ".join(FIELDS))
         self.landing = {**shared, **own}
