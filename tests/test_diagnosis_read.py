@@ -9,7 +9,7 @@ import pytest
 
 from ml.diagnosis import record
 from ml.diagnosis.evidence import Load
-from ml.diagnosis.lineage import Lineage, Raw
+from ml.diagnosis.lineage import Lineage, Raw, lineage
 from ml.diagnosis.read import read
 from ml.diagnosis.rules import diagnose
 from ml.home import Home
@@ -81,3 +81,23 @@ def test_reading_writes_nothing(is_recorded: bool, tmp_path: Path) -> None:
     assert known.sources[0].loads == ((load,) if is_recorded else ())
     assert [change.asset for change in known.changed] == (["features/usage"] if is_recorded else [])
     assert known.sources[0].table.rows[-1] == 1
+
+
+def test_what_is_flagged_personal_anywhere_is_never_profiled() -> None:
+    """The values of a category stand in the evidence, and so in pages."""
+    source = {
+        "schema": "raw",
+        "name": "accounts",
+        "columns": {name: {"data_type": "varchar"} for name in ("plan", "Contact", "account_id")},
+        "config": {"meta": {"landing": {"path": "accounts/*", "key": ["account_id"]}}},
+    }
+    staging = {"schema": "staging", "name": "accounts", "columns": {"contact": {"meta": {"pii": True}}}}
+    manifest = {
+        "sources": {"source.demo.raw.accounts": source},
+        "nodes": {"model.demo.staging": staging, **ml_world.manifest()["nodes"]},
+        "parent_map": {"model.demo.churn_scoring_set": ["source.demo.raw.accounts"]},
+    }
+    for name, node in manifest["nodes"].items():
+        node |= {"schema": "churn", "depends_on": {}} if "churn" in name else {"depends_on": {}}
+    (raw,) = lineage(manifest, ml_world.product()).sources
+    assert raw.columns == {"plan": "varchar"}

@@ -1,18 +1,18 @@
 """What stands upstream of a product, from the dbt manifest: sources, models with the hash of their code, owners."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
-from ml.manifest import Props, asset_path, column_meta, group_of, meta_of
-from ml.product import Product
+from ml.manifest import Props, asset_path, group_of, meta_of
+from ml.product import Product, pii_columns
 
 
 @dataclass(frozen=True)
 class Raw:
     """A source table.
 
-    columns: those with a profile, name to declared type. key: what tells rows apart. known_at: its freshness column.
+    columns: those with a profile, name to declared type; none that is flagged personal anywhere. key: what tells rows apart. known_at: its freshness column.
     written_at: its column, None where Baton does not load it. is_outcome: outcomes come from it, features do not.
     """
 
@@ -47,10 +47,11 @@ def lineage(manifest: Props, product: Product) -> Lineage:
     groups = {"/".join(asset_path(props)): group for props in known.values() if (group := group_of(props))}
     own = {product.asset(table): product.owner for table in ("model", "predictions", "prediction_features", "health")}
     landed = [uid for uid in sources if _is_landed(manifest["sources"][uid])]
+    personal = pii_columns(manifest)
     platform = next((group_of(manifest["sources"][uid]) for uid in [*landed, *sources]), None) or product.owner
     return Lineage(
         sources=tuple(
-            _raw(manifest["sources"][uid], product.entity, uid in outcome - scored)
+            _raw(manifest["sources"][uid], product.entity, personal, uid in outcome - scored)
             for uid in sorted(sources)
             if asset_path(manifest["sources"][uid])[0] != product.name
         ),
@@ -91,13 +92,13 @@ def above(manifest: Props, start: Iterable[str]) -> list[str]:
     return ordered
 
 
-def _raw(props: Props, entity: str, is_outcome: bool) -> Raw:
+def _raw(props: Props, entity: str, personal: Set[str], is_outcome: bool) -> Raw:
     meta = meta_of(props)
     landing = meta.get("landing") or {}
     columns = {
         name: str(column.get("data_type") or "")
         for name, column in (props.get("columns") or {}).items()
-        if not column_meta(column).get("pii") and name not in (entity, *landing.get("key", ()))
+        if name.lower() not in personal and name not in (entity, *landing.get("key", ()))
     }
     schema, table = asset_path(props)[0], asset_path(props)[-1]
     return Raw(
