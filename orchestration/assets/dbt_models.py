@@ -1,7 +1,7 @@
 """Every dbt model and seed as one subsettable asset: Dagster splits it into the two halves round the predictions."""
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from dagster_dbt import DbtProject
@@ -14,11 +14,11 @@ from orchestration.checks import UNJUDGED
 from orchestration.dbt.columns import ColumnReader
 from orchestration.dbt.failing_rows import as_markdown, column_of, failing_rows
 from orchestration.dbt.failures import BuildFailed
-from orchestration.dbt.lineage import METADATA, LineageMemory
+from orchestration.dbt.lineage import METADATA, LineageMemory, LineageUnknown
 from orchestration.dbt.manifest import ManifestFile
 from orchestration.dbt.runner import Build, Event
 from orchestration.dbt.selection import UNIQUE_ID, select_arguments
-from orchestration.dbt.translator import GROUP, RELATION, Translator
+from orchestration.dbt.translator import GROUP, RELATION, Translator, asset_key
 from orchestration.run_info import RunInfo
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class _Step:
         self.info: RunInfo = context.resources.run_info
         self.specs = context.assets_def.specs_by_key
         self.hidden = pii_columns(manifest)
-        self.lineage = LineageMemory(file.target, manifest)
+        self.lineage = LineageMemory(file.target.parent / "column_lineage.json")
         self.messages: dict[str, str] = {}
         self.unjudged: dict[str, dg.AssetCheckResult] = {}  # tests whose SQL failed: dbt says why when it ends
 
@@ -99,43 +99,45 @@ class _Step:
         yield from self._freshness(selected)
 
     def _dagster_events(self, event: Event, con: "DuckDBPyConnection", reader: ColumnReader) -> Iterator[Any]:
-        unique_id = event["data"]["node_info"]["unique_id"]
-        history, known, key = self._history(event, reader)
+        node = event["data"]["node_info"]
+        unique_id = node["unique_id"]
+        is_built = unique_id in self.manifest["nodes"] and node["resource_type"] != "test"
+        is_built = is_built and node["node_status"] in ("success", "warn")
+        history = {"columns": reader.built(unique_id)} if is_built else {}
         message = DbtCoreCliEventMessage(raw_event=event, event_history_metadata=history)
         for found in message.to_default_asset_events(
             self.manifest, self.translator, self.context, self.file.target, self.project
         ):
             if isinstance(found, dg.Output):
-                if key and known is None and METADATA in found.metadata:
-                    self.lineage.learn(key, cast(dg.TableColumnLineage, found.metadata[METADATA].value))
                 extra: dict[str, Any] = {
                     "dagster/row_count": reader.row_count(unique_id),
-                    **({METADATA: known} if known else {}),
+                    **self._lineage(unique_id, reader),
                     **self._pictures(unique_id, con),
                 }
                 yield found.with_metadata({**found.metadata, **extra})
             elif isinstance(found, dg.AssetCheckResult):
-                if event["data"]["node_info"]["node_status"] in JUDGED:
+                if node["node_status"] in JUDGED:
                     yield self._explained(found, unique_id, con)
                 else:
                     self.unjudged[unique_id] = found
             else:
                 yield found
 
-    def _history(
-        self, event: Event, reader: ColumnReader
-    ) -> tuple[dict[str, Any], dg.TableColumnLineage | None, str | None]:
-        """Columns for dagster-dbt; parents' columns only where the lineage is worth deriving and not remembered."""
-        node = event["data"]["node_info"]
-        unique_id, built = node["unique_id"], node["node_status"] in ("success", "warn")
-        if not built or unique_id not in self.manifest["nodes"] or unique_id.startswith("test."):
-            return {}, None, None
-        history = reader.history(unique_id)
-        key = self.lineage.key(unique_id, history)
-        known = self.lineage.recall(key) if key else None
-        if key is None or known is not None:
-            history = {"columns": history["columns"]}
-        return history, known, key
+    def _lineage(self, unique_id: str, reader: ColumnReader) -> dict[str, Any]:
+        """Column lineage of a model just built. Not from dagster-dbt, which is given no parents: see dbt/lineage.py."""
+        node = self.manifest["nodes"][unique_id]
+        compiled = self.file.target / "compiled" / node["package_name"] / node["original_file_path"]
+        if node["resource_type"] != "model" or not compiled.is_file():
+            return {}
+        parents = node["depends_on"].get("nodes", [])
+        read = [self.manifest["nodes"].get(each) or self.manifest["sources"][each] for each in parents]
+        keys = {props["relation_name"]: asset_key(props) for props in read if props["relation_name"]}
+        try:
+            types = reader.types([*parents, unique_id])
+            return {METADATA: self.lineage.lineage(compiled.read_text(), node["relation_name"], types, keys)}
+        except LineageUnknown as error:
+            self.context.log.info(str(error))
+            return {}
 
     def _pictures(self, unique_id: str, con: "DuckDBPyConnection") -> dict[str, Any]:
         node = self.manifest["nodes"][unique_id]

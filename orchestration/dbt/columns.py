@@ -1,6 +1,6 @@
 """What dbt's events lack: a relation's columns and row count, read beside the running build in the same process."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,16 +24,19 @@ class ColumnReader:
         self._manifest, self._con = manifest, con
         self._known: dict[str, Columns] = {}
 
-    def history(self, unique_id: str) -> dict[str, Any]:
-        """dagster-dbt's `event_history_metadata` of a node just built: its columns and its parents' columns."""
-        props = self._manifest["nodes"][unique_id]
+    def built(self, unique_id: str) -> Columns:
+        """Columns of a node just built."""
         self._known.pop(unique_id, None)
-        parents = {}
-        for parent in props["depends_on"].get("nodes", []):
-            relation = (self._manifest["nodes"].get(parent) or self._manifest["sources"][parent])["relation_name"]
-            if relation:
-                parents[relation] = {"columns": self._columns(parent)}
-        return {"columns": self._columns(unique_id), "parents": parents}
+        return self.columns(unique_id)
+
+    def types(self, unique_ids: Iterable[str]) -> dict[str, dict[str, str]]:
+        """SQL type by column, by relation name, of nodes and sources; an ephemeral model has no relation."""
+        found = {}
+        for unique_id in unique_ids:
+            if relation := self._props(unique_id)["relation_name"]:
+                columns = self.columns(unique_id)
+                found[relation] = {name: column["data_type"] for name, column in columns.items()}
+        return found
 
     def row_count(self, unique_id: str) -> int:
         """Rows of the node's relation."""
@@ -41,9 +44,10 @@ class ColumnReader:
         found = self._con.execute(f"select count(*) from {relation}").fetchone()
         return int(found[0]) if found else 0
 
-    def _columns(self, unique_id: str) -> Columns:
+    def columns(self, unique_id: str) -> Columns:
+        """Columns of the node's or source's relation, with what its yml says of each."""
         if unique_id not in self._known:
-            props = self._manifest["nodes"].get(unique_id) or self._manifest["sources"][unique_id]
+            props = self._props(unique_id)
             table = props.get("alias") or props.get("identifier") or props["name"]
             rows = self._con.execute(_COLUMNS, [props["schema"], table]).fetchall()
             described = {name.lower(): column for name, column in props.get("columns", {}).items()}
@@ -52,6 +56,10 @@ class ColumnReader:
                 for name, kind in rows
             }
         return self._known[unique_id]
+
+    def _props(self, unique_id: str) -> Mapping[str, Any]:
+        props: Mapping[str, Any] = self._manifest["nodes"].get(unique_id) or self._manifest["sources"][unique_id]
+        return props
 
 
 def table_metadata(con: "DuckDBPyConnection", relation: str) -> dict[str, Any]:
