@@ -24,6 +24,7 @@ from demo.day import Day
 from demo.files import write_once
 from demo.health import Floats
 from demo.tables import account_ids, parquet
+from ml.clock import DAY
 from ml.home import Home
 
 STORED_HORIZON_DAYS = 30
@@ -62,8 +63,8 @@ def probabilities(home: Home, as_of_from: datetime, as_of_to: datetime, horizon:
     p_churn is the best possible P(churn in (as_of, as_of + horizon]); churned is what happened. Only days whose horizon
     has been played. Raises TruthMissing when there is none, ValueError when the horizon is no whole number of days.
     """
-    days = horizon // timedelta(days=1)
-    if days < 1 or timedelta(days=days) != horizon:
+    days = horizon // DAY
+    if days < 1 or days * DAY != horizon:
         raise ValueError(f"horizon is {horizon}; allowed is a whole number of days from 1 on, as '30 days'")
     last = min(as_of_to, _played_until(home) - horizon)
     with duckdb.connect() as con:
@@ -178,7 +179,7 @@ def _played_until(home: Home) -> datetime:
     names = sorted((_folder(home) / "beliefs").glob("[0-9]*.parquet"))
     if not names:
         raise TruthMissing(f"{_folder(home)} holds no truth: no demo company played here. Next: python -m demo write")
-    return datetime.fromisoformat(names[-1].stem[-10:]) + timedelta(days=1)
+    return datetime.fromisoformat(names[-1].stem[-10:]) + DAY
 
 
 def _table(instant: str, index: health.Ints, at: health.Ints, columns: dict[str, Floats]) -> pa.Table:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, cast
 
+from ml.clock import DAY
 from ml.spec import Field
 
 CANDIDATES = ("logistic_regression", "hist_gradient_boosting")
@@ -237,7 +238,7 @@ def read_monitor(spec: Field) -> Monitor:
 
 def _whole_days(spec: Field) -> timedelta:
     length = spec.duration()
-    if not length or length % timedelta(days=1):
+    if not length or length % DAY:
         spec.fail("whole days or weeks: '28d'")
     return length
 

@@ -3,11 +3,12 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from math import nan
 from typing import TYPE_CHECKING
 
 from ml.bootstrap import paired_value_delta
+from ml.clock import DAY
 from ml.evaluation import Sample
 from ml.model_checks import LEAK_LIMIT, beats_base_rate
 from ml.ops_tables import insert_row
@@ -87,7 +88,7 @@ def first_day_to_serve(con: "DuckDBPyConnection", product: Product, cut: datetim
     """The cut, or the day after the last one that a champion has scored already, if that is later."""
     row = first_row(con, f"select max(as_of) from {product.relation('predictions')} where role = 'champion'")
     scored = row[0] if row else None
-    return cut if scored is None else max(cut, scored + timedelta(days=1))
+    return cut if scored is None else max(cut, scored + DAY)
 
 
 def record(

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from ml import clock
 from ml.home import Home
@@ -20,8 +20,6 @@ __all__ = [
     "run_due",
     "run_job",
 ]
-
-DAY = timedelta(days=1)
 
 
 class UnknownJob(ValueError):

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from ml.clock import DAY
 from ml.manifest import Props, group_of, meta_of
 from ml.parameters import WHOLE
 from ml.product import Product
@@ -81,7 +81,7 @@ def _undeclared(table: MonitoringTable, product: Product) -> str | None:
         return None if has_reference else "train, or monitor.drift.reference_until, in the exposure"
     if table.only and not getattr(product, table.only):
         return f"{table.only} in the exposure"
-    of_days = any(timedelta(days=1) <= window < WHOLE for window in product.monitor.windows)
+    of_days = any(DAY <= window < WHOLE for window in product.monitor.windows)
     return "a window of days, to hold against the one before" if table.only == "slices" and not of_days else None
 
 

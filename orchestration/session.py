@@ -11,13 +11,14 @@ from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.execution.api import execute_run_iterator
 
 from ml import clock
+from ml.clock import DAY
 from ml.home import Home
 from ml.manifest import meta_of
 from orchestration import days, freshness, jobs, recover, run_lock
 from orchestration.assets.published import mark_stale
 from orchestration.definitions import build, load_graph
 from orchestration.instance import get_instance
-from orchestration.launch import DAY, UnknownJob
+from orchestration.launch import UnknownJob
 from orchestration.observing.collect import STOPPED, Collected
 from orchestration.outcome import FailedStep, JobOutcome, OnProgress, Progress
 from orchestration.run_info import CUTS, NOW, PARTITION, PRODUCT, RANGE_END, RANGE_START, REASON, UNSCORED, process_tags

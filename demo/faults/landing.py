@@ -14,8 +14,8 @@ import duckdb
 from demo.company import folder
 from demo.faults.fault import Act, Repair, Scene
 from demo.tables import SUFFIX
+from ml.clock import DAY
 
-DAY = timedelta(days=1)
 Rows = list[dict[str, Any]]
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from ml.clock import DAY
 from ml.diagnosis.verdict import Cause
 
 
@@ -43,6 +44,4 @@ def number(value: float) -> str:
 
 def on(day: datetime) -> str:
     """The day that a midnight ends."""
-    from ml.clock import DAY
-
     return f"{day - DAY:%Y-%m-%d}"

@@ -12,8 +12,9 @@ from ml.product import Product, pii_columns
 class Raw:
     """A source table.
 
-    columns: those with a profile, name to declared type; none that is flagged personal anywhere. key: what tells rows apart. known_at: its freshness column.
-    written_at: its column, None where Baton does not load it. is_outcome: outcomes come from it, features do not.
+    columns: those with a profile, name to declared type; none that is flagged personal anywhere. key: what tells rows
+    apart. known_at: its freshness column. written_at: its column, None where Baton does not load it. is_outcome:
+    outcomes come from it, features do not.
     """
 
     asset: str

@@ -1,16 +1,16 @@
 """Days of a table in one pass each: rows, copies, nulls, medians, categories, lag. Read-only SQL."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from ml.clock import DAY
 from ml.diagnosis.evidence import ColumnDays, TableDays
 from ml.quoting import quoted
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-DAY = timedelta(days=1)
 LOOK_BACK_DAYS = 28
 MOST_CATEGORIES = 30
 FEWEST_PER_CATEGORY = 5  # values that hardly repeat are names of things

@@ -174,7 +174,7 @@ def _stretch(rows: Sequence[tuple[datetime, float, int]], with_chances: bool = T
 
 
 def _period(product: Product) -> timedelta:
-    return max(product.decide.per or product.outcome.horizon, timedelta(days=1))
+    return max(product.decide.per or product.outcome.horizon, clock.DAY)
 
 
 def _drift(con: "DuckDBPyConnection", product: Product, day: datetime) -> tuple[DriftAlarm, ...]:
@@ -216,4 +216,4 @@ def _champion(con: "DuckDBPyConnection", product: Product, day: datetime) -> Cha
     if row is None:
         return None
     age, allowed = day - row[1], 2 * product.train.cadence
-    return Champion(row[0], age / timedelta(days=1), allowed / timedelta(days=1))
+    return Champion(row[0], age / clock.DAY, allowed / clock.DAY)

@@ -1,5 +1,6 @@
 """Rules on the model: what it was given and what it said, what came true of it, how old it is."""
 
+from ml.clock import DAY
 from ml.commands import baton_sql, dotted
 from ml.diagnosis import unusual
 from ml.diagnosis.evidence import DriftAlarm, Evidence, Matured
@@ -29,8 +30,6 @@ def scoring_incomplete(known: Evidence) -> Said:
 
 def unscored_day(known: Evidence) -> str:
     """The partition that ends at the judged day."""
-    from ml.clock import DAY
-
     return f"{known.day - DAY:%Y-%m-%d}"
 
 

@@ -1,13 +1,14 @@
 """`PRODUCT/model`: training, registration and promotion, with what people want to look at on the materialization."""
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from math import isfinite, nan
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from ml import clock
+from ml.clock import DAY
 from ml.product import Product
 from orchestration import checks, links, lock, pictures
 from orchestration.assets.dbt_models import POOL
@@ -20,7 +21,6 @@ from orchestration.run_info import PRODUCT, RunInfo
 if TYPE_CHECKING:
     from ml.training import TrainingResult
 
-DAY = timedelta(days=1)
 VERSIONS = dg.AssetKey(["ops", "model_versions"])
 
 

@@ -56,8 +56,8 @@ def command(ctx: click.Context, days: int, as_json: bool) -> None:
 def mornings(scored_until: datetime | None, now: datetime, days: int) -> list[datetime]:
     """The clocks of the runs: the mornings after the last scored day, or the last `days` mornings up to now."""
     today = clock.as_of(now)
-    first = scored_until + timedelta(days=1) if scored_until else today - timedelta(days=days - 1)
-    return [first + timedelta(days=day) + MORNING for day in range(days)]
+    first = scored_until + clock.DAY if scored_until else today - (days - 1) * clock.DAY
+    return [first + day * clock.DAY + MORNING for day in range(days)]
 
 
 def _scored_until(home: Home) -> datetime | None:

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ def snapshot(seed: int, say: Callable[[str], None]) -> Company:
     """The rehearsed company of `seed` below the temporary folder, never played on; made where it is missing."""
     folder = Path(tempfile.gettempdir()) / f"baton-drill-{os.getuid()}" / f"{seed}-{_state_of_code()}"
     done = folder / "complete"
-    company = Company(Home(folder / "home"), folder / "dbt", FIRST_MORNING + (WARM_UP_MORNINGS + 1) * timedelta(days=1))
+    company = Company(Home(folder / "home"), folder / "dbt", FIRST_MORNING + (WARM_UP_MORNINGS + 1) * clock.DAY)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_suffix(".lock").open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)  # two drills at once: the second waits for what the first makes
@@ -91,9 +91,9 @@ def _rehearse(company: Company) -> None:
     from orchestration.drill.day import Days
 
     days = Days(company.home.ensure(), load_graph(company.home), lambda moment, as_of: None)
-    days.rehearse(FIRST_MORNING, clock.as_of(FIRST_MORNING) - timedelta(days=REHEARSED_DAYS))
+    days.rehearse(FIRST_MORNING, clock.as_of(FIRST_MORNING) - REHEARSED_DAYS * clock.DAY)
     for number in range(WARM_UP_MORNINGS):
-        told = days.play(FIRST_MORNING + (number + 1) * timedelta(days=1))
+        told = days.play(FIRST_MORNING + (number + 1) * clock.DAY)
         if told.failures:
             raise RuntimeError(f"the rehearsal of the drill company failed: {told.failures}. See {company.home.root}")
 

@@ -5,12 +5,12 @@ import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
+from ml.clock import DAY
 from orchestration.drill.company import Company, copied, environment
 from orchestration.drill.day import Days
-from orchestration.drill.play import PAGES
+from orchestration.paging.model import PAGES
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def quiet_days(company: Company, seed: int, days: int) -> Healthy:
         with environment(copy := copied(company, folder), seed):
             played = Days(copy.home, load_graph(copy.home), lambda moment, as_of: None)
             for number in range(days):
-                told = played.play(copy.next_morning + timedelta(days=number))
+                told = played.play(copy.next_morning + number * DAY)
                 causes.update(found.cause for found in told.diagnoses.values())
                 said = observe(played, told).messages
                 day = f"{told.now:%Y-%m-%d}"

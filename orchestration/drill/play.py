@@ -4,24 +4,24 @@ import shutil
 import tempfile
 import time
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ml import clock
+from ml.clock import DAY
 from orchestration.drill.company import Company, copied, environment
 from orchestration.drill.day import Days, Morning
+from orchestration.paging.model import PAGES
 
 if TYPE_CHECKING:
     from demo.faults import Fault
     from demo.faults.fault import Repair
 
-DAY = timedelta(days=1)
 PATIENCE_DAYS = 4  # mornings after the first on which it can be noticed
 MENDED_DAYS = 4
-PAGES = ("opened", "reopened", "handover", "escalated", "snooze_over")
 
 
 @dataclass(frozen=True)

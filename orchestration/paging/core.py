@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from ml.clock import DAY
 from orchestration.paging import answers, incidents, signals, texts
 from orchestration.paging.cause import cases, cause_of
 from orchestration.paging.ledger import Ledger
@@ -20,8 +21,6 @@ from orchestration.paging.model import (
     State,
     World,
 )
-
-DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
