@@ -93,6 +93,14 @@ class Graph:
         return {spec.key: spec for asset in self.assets for spec in _specs(asset)}
 
     @cached_property
+    def parents(self) -> Mapping[str, frozenset[str]]:
+        """What each asset reads directly, both as text."""
+        return {
+            key.to_user_string(): frozenset(dep.asset_key.to_user_string() for dep in spec.deps)
+            for key, spec in self.specs.items()
+        }
+
+    @cached_property
     def checks(self) -> list[dg.AssetChecksDefinition]:
         """Checks that no asset's own step evaluates: freshness of tables that somebody else loads."""
         return source_freshness([asset for asset in self.assets if isinstance(asset, dg.AssetSpec)], self._prepare)

@@ -122,22 +122,18 @@ def observations(collected: Collected, record: "RunRecord", graph: "Graph") -> l
 
 def _broken(collected: Collected, failing: set[str], plain: Observation, graph: "Graph") -> "list[Observation]":
     """Assets whose step failed, where no failed check of theirs says so already; of a killed run what it was at."""
-    parents = {
-        key.to_user_string(): frozenset(dep.asset_key.to_user_string() for dep in spec.deps)
-        for key, spec in graph.specs.items()
-    }
     bad = replace(plain, source=STEP, name=MATERIALIZED, status=FAILED)
     found: dict[str, Observation] = {}
     for step, (nodes, said) in collected.broken.items():
         named = [asset for node in nodes if (asset := graphs.asset_of_node(graph, node))]
         if set(named) <= failing and (named or _is_about_checks(said)):
             continue
-        for asset in [a for a in named if a not in failing] or [_first(collected, step, parents, graph)]:
+        for asset in [a for a in named if a not in failing] or [_first(collected, step, graph)]:
             found[asset] = replace(bad, asset=asset, message=said, kind="" if named else "platform")
     if not collected.broken:
         words = f"the run ended while this was being built: {masked(collected.why.split(chr(10))[0])}"
         for step in collected.running or {"": None}:
-            asset = _first(collected, step, parents, graph)
+            asset = _first(collected, step, graph)
             found[asset] = replace(bad, asset=asset, message=words, kind="platform")
     return list(found.values())
 
@@ -147,7 +143,7 @@ def _is_about_checks(said: str) -> bool:
     return "asset check" in said.lower() and "fail" in said.lower()
 
 
-def _first(collected: Collected, step: str, parents: Mapping[str, frozenset[str]], graph: "Graph") -> str:
+def _first(collected: Collected, step: str, graph: "Graph") -> str:
     """The asset that a step was at: the first that it planned and did not make, in the order of the flow.
 
     Of a step without assets what its checks are on; without those the first of the graph: somebody has to look.
@@ -161,7 +157,7 @@ def _first(collected: Collected, step: str, parents: Mapping[str, frozenset[str]
             if checks.node_def.name == step
             for key in checks.check_keys
         ]
-    return min(left or parents, key=lambda asset: (len(ancestors(asset, parents)), asset))
+    return min(left or graph.parents, key=lambda asset: (len(ancestors(asset, graph.parents)), asset))
 
 
 def _with_command(seen: Observation, commands: graphs.Commands) -> Observation:

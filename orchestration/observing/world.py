@@ -25,13 +25,9 @@ PUBLISHED = "/".join(published.KEY)
 
 def world_of(graph: Graph) -> World:
     """What the pager must know of `graph`."""
-    specs = graph.specs
     return World(
-        parents={
-            key.to_user_string(): frozenset(dep.asset_key.to_user_string() for dep in spec.deps)
-            for key, spec in specs.items()
-        },
-        groups={key.to_user_string(): str(spec.metadata.get(GROUP) or "") for key, spec in specs.items()},
+        parents=graph.parents,
+        groups={key.to_user_string(): str(spec.metadata.get(GROUP) or "") for key, spec in graph.specs.items()},
         teams=teams_of(graph),
         consumers=tuple(_consumers(graph.manifest)),
         checks=frozenset((spec.asset_key.to_user_string(), spec.name) for spec in check_specs(graph)),
