@@ -66,11 +66,11 @@ def raw_tables(manifest: Props, translator: Translator, project: "DbtProject") -
                 yield dg.MaterializeResult(key, metadata=report_metadata(report) | schema)
                 if not report.rows_total and not any(info.home.landing.glob(tables[key].path)):
                     report = replace(report, files_failed=(_nothing_landed(tables[key].path, info.home.landing),))
-                for result in _results(by_key[key], report):
+                for result in load_results(by_key[key], report):
                     if dg.AssetCheckKey(key, str(result.check_name)) in selected:
                         yield result
                 if dg.AssetCheckKey(key, freshness.NAME) in selected:
-                    yield _freshness(con, by_key[key], info)
+                    yield freshness_result(con, by_key[key], info)
 
     return [load]
 
@@ -83,7 +83,7 @@ def _nothing_landed(path: str, landing: Path) -> "FailedFile":
     return FailedFile(path, "no file has ever matched", way_out)
 
 
-def _freshness(con: "DuckDBPyConnection", spec: dg.AssetSpec, info: RunInfo) -> dg.AssetCheckResult:
+def freshness_result(con: "DuckDBPyConnection", spec: dg.AssetSpec, info: RunInfo) -> dg.AssetCheckResult:
     """On an archive whose `now` is still to be found, a table is as fresh as can be; the next run judges it."""
     owner, relation = str(spec.metadata.get(GROUP)), str(spec.metadata[RELATION])
     now = info.now
@@ -113,7 +113,8 @@ def _checks(spec: dg.AssetSpec) -> list[dg.AssetCheckSpec]:
     ]
 
 
-def _results(spec: dg.AssetSpec, report: "LoadReport") -> list[dg.AssetCheckResult]:
+def load_results(spec: dg.AssetSpec, report: "LoadReport") -> list[dg.AssetCheckResult]:
+    """The checks on what a load reports of itself: files that could not be read, lines that were kept aside."""
     owner = spec.metadata.get(GROUP)
     failed = "; ".join(str(file) for file in report.files_failed)
     rejected = ", ".join(f"{reason}: {count}" for reason, count in report.rejects_by_reason.items())

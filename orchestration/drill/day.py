@@ -128,7 +128,7 @@ class Days:
             getattr(import_module(module), name)(self.home, as_of)
 
     def _load(self, told: Morning, now: datetime) -> None:
-        from orchestration.assets.raw import _freshness, _results
+        from orchestration.assets.raw import freshness_result, load_results
         from orchestration.sources import load_sources
         from orchestration.sources.loader import load_table
         from orchestration.sources.remembered import remember
@@ -139,7 +139,7 @@ class Days:
                 asset = f"{table.schema}/{table.name}"
                 remember(con, asset, report, now)
                 spec = self._spec(asset)
-                for result in (*_results(spec, report), _freshness(con, spec, self._info(now))):
+                for result in (*load_results(spec, report), freshness_result(con, spec, self._info(now))):
                     self._heard(told, asset, result)
             if told.failures:
                 raise Stopped
