@@ -2,6 +2,8 @@
 
 import json
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
@@ -9,8 +11,17 @@ from click.testing import CliRunner, Result
 from demo.faults import FAULTS
 from orchestration.cli.main import cli
 from orchestration.drill.board import spoken, wilson
+from orchestration.drill.company import drop_older
 
 ADDRESSES = ("PAGE_DATA", "PAGE_ANALYTICS", "PAGE_ML", "PAGE_SUCCESS")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One home for all of them: the company is rehearsed once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BATON_HOME", str(tmp_path_factory.mktemp("drills")))
+        yield
 
 
 def run(*arguments: str) -> Result:
@@ -49,6 +60,13 @@ def test_ten_days_without_a_fault_are_quiet() -> None:
     found = json.loads(shown.stdout)
     assert found["pages"] == []
     assert set(found["causes"]) <= {"benign", "healthy"}
+
+
+def test_a_new_snapshot_takes_the_place_of_those_that_older_code_made(tmp_path: Path) -> None:
+    for name in ("1-old", "1-new", "11-old"):
+        (tmp_path / name / "home").mkdir(parents=True)
+    drop_older(tmp_path / "1-new", seed=1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1-new", "11-old"]
 
 
 def test_an_unknown_fault_says_which_there_are() -> None:

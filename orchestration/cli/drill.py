@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ml.home import Home
 from orchestration.cli.errors import FAILED, USAGE, CommandFailed
 from orchestration.cli.options import JSON
 
@@ -38,7 +39,7 @@ def command(
 ) -> None:
     """Play faults on a scratch company of 500 accounts and see who is paged, with what diagnosis, and when it is over.
 
-    The company is rehearsed once and kept in the temporary folder; each drill plays on a copy of it. Messages are
+    The company is rehearsed once and kept in BATON_HOME/drill; each drill plays on a copy of it. Messages are
     delivered for real to the page addresses of the groups (PAGE_DATA, PAGE_ML ...), to a file where none is set. Exit
     code 1: somebody heard the wrong thing, or nobody heard anything.
 
@@ -55,7 +56,7 @@ def command(
             "the demo company is not here, and its faults with it. Next: restore the folder demo/", USAGE
         )
     chosen = _named(faults)
-    place = snapshot(company, lambda text: click.echo(text, err=True))
+    place = snapshot(Home.from_env(), company, lambda text: click.echo(text, err=True))
     if healthy:
         from orchestration.drill.healthy import quiet_days
 

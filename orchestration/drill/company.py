@@ -4,7 +4,6 @@ import fcntl
 import hashlib
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,13 +29,13 @@ class Company:
     next_morning: datetime
 
 
-def snapshot(seed: int, say: Callable[[str], None]) -> Company:
-    """The rehearsed company of `seed` below the temporary folder, never played on; made where it is missing."""
-    folder = Path(tempfile.gettempdir()) / f"baton-drill-{os.getuid()}" / f"{seed}-{_state_of_code()}"
+def snapshot(home: Home, seed: int, say: Callable[[str], None]) -> Company:
+    """The rehearsed company of `seed` below `home`, never played on; made where it is missing or of older code."""
+    folder = home.root / "drill" / f"{seed}-{_state_of_code()}"
     done = folder / "complete"
     company = Company(Home(folder / "home"), folder / "dbt", FIRST_MORNING + (WARM_UP_MORNINGS + 1) * clock.DAY)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_suffix(".lock").open("w") as handle:
+    with folder.with_name(f"{seed}.lock").open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)  # two drills at once: the second waits for what the first makes
         if not done.exists():
             say(f"rehearsing the drill company of seed {seed}, once: about a minute ({folder})")
@@ -45,7 +44,15 @@ def snapshot(seed: int, say: Callable[[str], None]) -> Company:
             with environment(company, seed):
                 _rehearse(company)
             done.touch()
+            drop_older(folder, seed)
     return company
+
+
+def drop_older(newest: Path, seed: int) -> None:
+    """Remove what older code made of the same seed: a snapshot is some 50 MB."""
+    for folder in newest.parent.glob(f"{seed}-*"):
+        if folder != newest:
+            shutil.rmtree(folder)
 
 
 def copied(company: Company, folder: Path) -> Company:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from demo.faults import FAULTS, Fault
+from ml.home import Home
 from orchestration.drill.board import misses, quiet, table
 from orchestration.drill.company import snapshot
 from orchestration.drill.healthy import Healthy, quiet_days
@@ -41,14 +42,14 @@ def test_drills_of_a_fault(fault: Fault):
     played = []
     for number, seed in enumerate(SEEDS):
         company = COMPANIES[number % len(COMPANIES)]
-        played.append(drill(fault, snapshot(company, print), seed, company))
+        played.append(drill(fault, snapshot(Home.from_env(), company, print), seed, company))
         drills.append(played[-1])
     assert sum(each.right_group for each in played) >= 0.7 * len(played)
 
 
 @pytest.mark.parametrize("seed", WORLDS)
 def test_a_healthy_world_is_quiet(seed: int):
-    worlds.append(quiet_days(snapshot(seed, print), seed, DAYS))
+    worlds.append(quiet_days(snapshot(Home.from_env(), seed, print), seed, DAYS))
     assert len(worlds[-1].pages) <= max(1, DAYS // 100 * 3)
 
 
