@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 
 NAME = "no_fault_is_diagnosed"
 WAIT_SECONDS = 5.0
+FAILURES = {
+    dg.DagsterEventType.ASSET_CHECK_EVALUATION,
+    dg.DagsterEventType.STEP_FAILURE,
+    dg.DagsterEventType.RUN_FAILURE,
+    dg.DagsterEventType.RUN_CANCELED,
+}
 
 
 def check_spec(product: Product) -> dg.AssetCheckSpec:
@@ -133,13 +139,14 @@ def keep(con: "DuckDBPyConnection", found: Mapping[str, Diagnosis], day: datetim
 
 
 def failures_of_run(instance: dg.DagsterInstance, run_id: str) -> list[CheckOutcome | FailedStep]:
-    """Failed error checks and failed steps of one run, from its events."""
+    """Failed error checks and failed steps of one run, from its events; of a step that was tried again, the last."""
     told = Told(run_id, lambda progress: None)
-    for entry in instance.all_logs(run_id):
+    for entry in instance.all_logs(run_id, of_type=FAILURES):
         if entry.dagster_event is not None:
             told.hear(entry.dagster_event)
     outcome = told.outcome("", "", 0.0)
-    return [*(check for check in outcome.checks if _is_error(check)), *outcome.failed_steps]
+    last = {(check.asset, check.check): check for check in outcome.checks}
+    return [*(check for check in last.values() if _is_error(check)), *outcome.failed_steps]
 
 
 def failures_of_day(instance: dg.DagsterInstance, now: datetime) -> list[CheckOutcome | FailedStep]:
@@ -162,7 +169,7 @@ def errors(
                 found.append(Failed(failure.asset, group, failure.check, failure.message))
         else:
             first = failure.asset.split(", ")[0]
-            asset = names.get(first, first) or failure.step
+            asset = names.get(first, first) or failure.step or "the run"
             found.append(Failed(asset, groups.get(asset, ""), failure.step, failure.message, is_step=True))
     return tuple(found)
 
