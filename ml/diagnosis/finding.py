@@ -11,7 +11,7 @@ from ml.diagnosis.verdict import Cause
 class Finding:
     """A fault: its cause, the first broken asset, the evidence (strongest first), since when, and the next command.
 
-    confidence: how often drills in which this rule spoke proved it right, see docs/reports/drill.md.
+    confidence: 0..1, an estimate written into each rule; docs/reports/drill.md is what it is held against.
     """
 
     cause: Cause

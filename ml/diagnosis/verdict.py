@@ -74,8 +74,8 @@ class Diagnosis:
     """What is wrong with a product.
 
     cause: a value of `Cause`. kind: data, model, platform or none. asset: the first broken asset upstream of the
-    symptom, as "raw/usage_events"; group: the dbt group accountable for it. confidence: share in 0..1 of drills of this
-    kind of evidence that proved it right, as the rule states it. since: first instant the evidence shows it, None where
+    symptom, as "raw/usage_events"; group: the dbt group accountable for it. confidence: 0..1, an estimate that each
+    rule states for its kind of evidence, not a measured share. since: first instant the evidence shows it, None where
     nothing says. evidence: at most three sentences with numbers, strongest first. ruled_out: what was looked at and
     found sound, with its number. command: what to type next.
     """
