@@ -46,7 +46,30 @@ def published_asset(
     deps: everything it must wait for; action_lists: tables also written as CSV; personal: columns flagged pii anywhere.
     watched: products with a table of health, which gets its diagnosis here, when all else of the day is known.
     """
-    spec = python_spec(
+    spec = _spec(group, groups, deps, file)
+
+    @dg.multi_asset(
+        name="published",
+        specs=[spec],
+        check_specs=[diagnosis.check_spec(product) for product in watched],
+        pool=POOL,
+        required_resource_keys={"run_info"},
+        allow_arbitrary_check_specs=True,
+    )
+    def publish(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        info: RunInfo = context.resources.run_info
+        with lock.retried(), open_warehouse(info.home) as con:
+            yield from _diagnosed(con, context, manifest, watched)  # before the record, which holds it too
+            recorded = run_record.copy_into(con, context.instance, info)
+            metadata = {**_written(con, info.home, action_lists, personal), "check results": recorded}
+        stale_note(info.home).unlink(missing_ok=True)
+        yield dg.MaterializeResult(spec.key, metadata=metadata)
+
+    return publish
+
+
+def _spec(group: str | None, groups: Mapping[str, Group], deps: Iterable[dg.AssetKey], file: str) -> dg.AssetSpec:
+    return python_spec(
         KEY,
         group=group,
         groups=groups,
@@ -60,33 +83,18 @@ def published_asset(
         kinds=("python", "duckdb"),
     )
 
-    @dg.multi_asset(
-        name="published",
-        specs=[spec],
-        check_specs=[diagnosis.check_spec(product) for product in watched],
-        pool=POOL,
-        required_resource_keys={"run_info"},
-        allow_arbitrary_check_specs=True,
-    )
-    def publish(context: dg.AssetExecutionContext) -> Iterator[Any]:
-        info: RunInfo = context.resources.run_info
-        with lock.retried():
-            with open_warehouse(info.home) as con:
-                yield from _diagnosed(con, context, manifest, watched)  # before the record, which holds it too
-                recorded = run_record.copy_into(con, context.instance, info)
-                written = [write_csv(con, key, info.home) for key in action_lists]
-                content = file_metadata(con)
-                size = swap_copy(con, info.home, personal)
-            stale_note(info.home).unlink(missing_ok=True)
-        metadata: dict[str, Any] = {
-            **content,
-            "bytes": size,
-            "check results": recorded,
-            "csv": ", ".join(path.name for path in written) or "none",
-        }
-        yield dg.MaterializeResult(spec.key, metadata={**metadata, "path": str(info.home.published_warehouse)})
 
-    return publish
+def _written(
+    con: "DuckDBPyConnection", home: Home, action_lists: Sequence[dg.AssetKey], personal: Set[str]
+) -> dict[str, Any]:
+    """Write the lists and swap the copy in; what there is to say about them."""
+    lists = [write_csv(con, key, home) for key in action_lists]
+    return {
+        **file_metadata(con),
+        "bytes": swap_copy(con, home, personal),
+        "csv": ", ".join(path.name for path in lists) or "none",
+        "path": str(home.published_warehouse),
+    }
 
 
 def _diagnosed(
