@@ -1,11 +1,16 @@
 """Shared fixtures: homes of their own, the small dbt project, and no usage statistics."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import small_project
 from company import Small
+
+if TYPE_CHECKING:
+    from macro_harness import MacroHarness
 
 os.environ.update(
     DO_NOT_TRACK="1",
@@ -21,9 +26,10 @@ os.environ.update(
 SLOWEST_FIRST = (
     "test_main_job",
     "test_main_job_killed",
-    "test_drift",
+    "test_drift_oracle",
     "test_dbt_project",
     "test_monitoring_incremental",
+    "test_drift_verdicts",
     "test_bring_your_own_data",
     "test_scoring",
     "test_worst_slices",
@@ -56,6 +62,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("long"):
             item.add_marker(pytest.mark.skip(reason="long: make soak runs it, or BATON_LONG=1 make test"))
+
+
+@pytest.fixture(scope="session")
+def drift_macros(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[MacroHarness]":
+    """The package's macros with the products of tests/drift_world.py, parsed once per test process."""
+    from drift_world import products
+    from macro_harness import MacroHarness
+
+    with MacroHarness(tmp_path_factory.mktemp("drift"), products(), now="2026-01-09 06:00:00") as harness:
+        yield harness
 
 
 @pytest.fixture(scope="session")

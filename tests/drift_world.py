@@ -1,5 +1,6 @@
 """Predictions and references for the drift tests, and what numpy and scipy say about them."""
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -16,6 +17,8 @@ END = datetime(2026, 1, 9)
 COLUMNS = ["product", "version", "feature", "kind", "bin", "lower", "upper", "category", "n", "value"]
 EDGES = 15
 Values = Sequence[Any] | np.ndarray
+_RNG = np.random.default_rng(0)
+REFERENCE, CURRENT = _RNG.normal(0, 1, 5000), _RNG.normal(0.25, 1, 2000)  # golden values are of these numbers
 
 
 def products(**drift: Any) -> dict[str, Any]:
@@ -93,6 +96,12 @@ def drift(
     return macros.query(sql)
 
 
+def compared(macros, reference: dict[str, Any], current: dict[str, Any], **log: Any) -> list[dict[str, Any]]:
+    rows = [row for name, values in reference.items() for row in reference_rows(name, values)]
+    load_reference(macros, [*rows, *reference_rows("score", np.linspace(0.01, 0.99, 500))])
+    return drift(macros, load_log(macros, current, **log))
+
+
 def by_method(rows: Sequence[dict[str, Any]], feature: str) -> dict[str, dict[str, Any]]:
     return {row["method"]: row for row in rows if row["feature"] == feature}
 
@@ -156,3 +165,7 @@ def chi_square(reference: np.ndarray, current: np.ndarray) -> tuple[float, int, 
         return 0.0, 0, None
     found = stats.chi2_contingency(table, correction=False)
     return float(found.statistic), int(found.dof), float(found.pvalue)
+
+
+def close(found: float, expected: float, tolerance: float = 1e-9) -> bool:
+    return math.isclose(found, expected, rel_tol=tolerance, abs_tol=tolerance)
