@@ -9,7 +9,7 @@ import dagster as dg
 from ml import clock
 from ml.diagnosis.evidence import Failed
 from ml.diagnosis.lineage import lineage
-from ml.diagnosis.verdict import Diagnosis
+from ml.diagnosis.verdict import Cause, Diagnosis
 from ml.home import Home
 from ml.manifest import Props
 from ml.product import Product
@@ -111,23 +111,44 @@ def of_home(
     failures: Sequence[CheckOutcome | FailedStep],
     ends_run: bool = False,
 ) -> dict[str, Diagnosis]:
-    """`of_products`, also where the warehouse cannot be opened: then from the run's own words alone."""
+    """`of_products`, also where the warehouse cannot be opened: then from the run's own words alone.
+
+    Raises WarehouseLocked where another process holds it, a run in good health for one, and those words name no cause.
+    """
     import duckdb
 
-    from ml.diagnosis.read import without_warehouse
-    from ml.diagnosis.rules import diagnose
     from ml.warehouse import WarehouseLocked, open_warehouse
 
     try:
         with open_warehouse(home, wait_seconds=WAIT_SECONDS) as con:
             return of_products(con, manifest, products, now, failures, home, ends_run)
-    except (WarehouseLocked, duckdb.IOException) as error:
-        known = {}
-        for product in products:
-            upstream = lineage(manifest, product)
-            broken = errors(failures, manifest, upstream.groups)
-            known[product.name] = diagnose(without_warehouse(product, upstream, now, broken, home, str(error)))
-        return known
+    except WarehouseLocked as error:
+        told = _from_words(home, manifest, products, now, failures, str(error))
+        sure = {name: found for name, found in told.items() if found.is_fault and found.cause != Cause.STEP_FAILED}
+        if not sure:  # what failed is known; what stands behind it, nobody has looked at
+            raise
+        return sure
+    except duckdb.IOException as error:
+        return _from_words(home, manifest, products, now, failures, str(error))
+
+
+def _from_words(
+    home: Home,
+    manifest: Props,
+    products: Sequence[Product],
+    now: datetime,
+    failures: Sequence[CheckOutcome | FailedStep],
+    why: str,
+) -> dict[str, Diagnosis]:
+    from ml.diagnosis.read import without_warehouse
+    from ml.diagnosis.rules import diagnose
+
+    known = {}
+    for product in products:
+        upstream = lineage(manifest, product)
+        broken = errors(failures, manifest, upstream.groups)
+        known[product.name] = diagnose(without_warehouse(product, upstream, now, broken, home, why))
+    return known
 
 
 def keep(con: "DuckDBPyConnection", found: Mapping[str, Diagnosis], day: datetime) -> None:

@@ -155,6 +155,16 @@ def test_a_run_that_somebody_stopped_is_no_fault_of_changed_sql() -> None:
     )
 
 
+def test_a_warehouse_that_is_held_while_one_looks_is_no_fault_of_the_run() -> None:
+    """Whoever holds it may be the next run, in good health."""
+    held = Evidence("churn", "ml_engineering", DAY, unreadable="WarehouseLocked: w.duckdb is held by PID 7")
+    assert diagnose(held).cause == Cause.HEALTHY
+    assert not any("no SQL" in text for text in diagnose(held).ruled_out), "nobody looked"
+    full = replace(held, unreadable="IO Error: No space left on device")
+    assert diagnose(full).cause == Cause.DISK_FULL
+    assert diagnose(failed("WarehouseLocked: w.duckdb is held by PID 7")(held)).cause == Cause.WAREHOUSE_LOCKED
+
+
 def test_a_file_of_rejects_is_no_late_file() -> None:
     late = Failed("raw/usage", "data_engineering", "data_is_fresh", "newest known_at is 31 h old")
     assert diagnose(replace(sound(), errors=(late,))).cause == Cause.SOURCE_LATE

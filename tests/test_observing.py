@@ -1,5 +1,7 @@
 """What of Dagster's events becomes an observation: freshness, old partitions, cancelled runs, ten thousand events."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,7 +21,7 @@ from orchestration.observing.diagnosing import diagnoser
 from orchestration.observing.read import News, news, remember
 from orchestration.observing.world import Commands, world_of
 from orchestration.paging import pager
-from orchestration.paging.model import FAILED, OK, PAGES
+from orchestration.paging.model import FAILED, OK, PAGES, Incident
 from orchestration.paging.pager import Pager, incidents, messages
 from orchestration.paging.store import Store
 from orchestration.run_info import AS_OF
@@ -180,6 +182,56 @@ def test_dagsters_freshness_is_read_once_and_the_worse_of_both_halves_counts(kep
     assert [m["kind"] for m in messages(kept) if m["kind"] == "opened" and m["state"] == "waiting"] == []
 
 
+HOLD = "import duckdb, sys; con = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+
+
+@pytest.fixture
+def held(kept: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Another process, a run in good health, holds the warehouse."""
+    monkeypatch.setattr("orchestration.diagnosis.WAIT_SECONDS", 0.2)
+    command = [sys.executable, "-c", HOLD, str(kept.home.warehouse)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline().strip() == b"held"
+        yield
+        holder.communicate()
+
+
+def paged(kept: Store, *checks: dict[str, Any]) -> list[Incident]:
+    """The open incidents after a look at a run in which these checks were evaluated."""
+    finished = record(dg.DagsterRunStatus.SUCCESS)
+    with get_instance(kept.home) as instance:
+        instance.add_run(finished.dagster_run)
+        diagnose = diagnoser(GRAPH, kept.home, instance, NOW, WORLD)
+        batch = observations(Collected("r", checks=list(checks)), finished, GRAPH)
+        Pager(kept, WORLD).observe([batch], NOW, diagnose)
+    return incidents(kept)
+
+
+@pytest.mark.usefixtures("held")
+def test_a_run_that_holds_the_warehouse_while_the_pager_looks_is_not_what_broke(kept: Store) -> None:
+    found = paged(kept, check("raw/invoices", "files_load"), check("staging/usage", "unique"))
+    assert [(each.asset, each.group, each.cause) for each in found] == [
+        ("raw/invoices", "data_engineering", "files load"),
+        ("staging/usage", "analytics_engineering", "unique"),
+    ]
+
+
+def test_where_nothing_has_run_no_run_is_diagnosed(kept: Store) -> None:
+    """At a clock at which nothing ran, all that was delivered looks lost."""
+    wall = datetime.now(UTC).replace(tzinfo=None)
+    with get_instance(kept.home) as instance:
+        report(instance, "raw/invoices", FreshnessState.FAIL, wall)
+        with kept.transaction() as con:
+            batches = news(con, instance, GRAPH, {}, wall).batches
+        asked: list[object] = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("orchestration.diagnosis.of_home", lambda *given: asked.append(given))
+            Pager(kept, WORLD).observe(batches, wall, diagnoser(GRAPH, kept.home, instance, wall, WORLD))
+    assert asked == []
+    assert [each.cause for each in incidents(kept)] == ["nothing has run"]
+
+
 def test_a_diagnosis_that_fails_keeps_nobody_from_being_paged(
     kept: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -187,10 +239,5 @@ def test_a_diagnosis_that_fails_keeps_nobody_from_being_paged(
         raise UnboundLocalError("a bug in the diagnosis")
 
     monkeypatch.setattr("orchestration.diagnosis.of_home", broken)
-    with get_instance(kept.home) as instance:
-        diagnose = diagnoser(GRAPH, kept.home, instance, NOW, WORLD)
-        said = Collected("r", checks=[check("churn/performance", "roc_auc")])
-        batch = observations(said, record(dg.DagsterRunStatus.SUCCESS), GRAPH)
-        look = Pager(kept, WORLD).observe([batch], NOW, diagnose)
-    assert look.messages[0].title == "churn/performance is broken: roc auc"
+    assert [each.cause for each in paged(kept, check("churn/performance", "roc_auc"))] == ["roc auc"]
     assert "a bug in the diagnosis" in caplog.text

@@ -36,12 +36,16 @@ JUDGED_BY_RULES = (
 
 
 def disk_full(known: Evidence) -> Said:
-    """The operating system refused to write."""
-    return _said(known, DISK, Cause.DISK_FULL, WAREHOUSE, 0.95, "df -h; baton doctor")
+    """The operating system refused to write; or to open the warehouse, which nobody could read then."""
+    command = "df -h; baton doctor"
+    said = _said(known, DISK, Cause.DISK_FULL, WAREHOUSE, 0.95, command)
+    if said or not DISK.search(known.unreadable):
+        return said
+    return Finding(Cause.DISK_FULL, WAREHOUSE, 0.95, (known.unreadable,), command, known.day)
 
 
 def warehouse_locked(known: Evidence) -> Said:
-    """Another process held the warehouse."""
+    """A step met another process that held the warehouse. That one holds it while we look is no fault of the run."""
     return _said(known, LOCK, Cause.WAREHOUSE_LOCKED, WAREHOUSE, 0.95, "baton doctor")
 
 
@@ -69,6 +73,8 @@ def champion_missing(known: Evidence) -> Said:
 
 def transform_changed(known: Evidence) -> Said:
     """SQL changed, and since then a feature jumped or a check below it fails, while the sources are what they were."""
+    if known.unreadable:
+        return None
     if not known.changed:
         return Sound("no SQL that the product reads has changed")
     jumps = feature_jumps(known.features) if known.features else {}
@@ -130,12 +136,10 @@ def _new_value(today: Mapping[str, float], sound: Sequence[Mapping[str, float]])
 
 
 def _said(known: Evidence, words: re.Pattern[str], cause: Cause, asset: str, confidence: float, command: str) -> Said:
-    """The finding of a cause that a failed step, or the warehouse itself, names in its own words."""
+    """The finding of a cause that failed steps name in their own words."""
     hits = [error for error in known.errors if words.search(error.message)]
     said = [f"{error.asset} {error.name}: {_near(error.message, words)}" for error in hits[:2]]
     said += [f"{len(hits)} steps and checks failed of it"] if len(hits) > 2 else []
-    if known.unreadable and words.search(known.unreadable) and not said:
-        said = [known.unreadable]
     return Finding(cause, asset, confidence, tuple(said), command, known.day) if said else None
 
 

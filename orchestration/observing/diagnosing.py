@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ml import clock
 from ml.home import Home
+from ml.warehouse import WarehouseLocked
 from orchestration.paging.cause import ancestors, below
 from orchestration.paging.model import CHECK, Diagnose, Observation, World
 from orchestration.run_info import NOW
@@ -25,27 +26,33 @@ MACHINE = "published/warehouse"  # what a diagnosis names where the machine fail
 def diagnoser(graph: "Graph", home: Home, instance: "DagsterInstance", now: datetime, world: World) -> Diagnose:
     """Diagnoses by product; None where no product stands below the asset, or where the verdict is about another one.
 
-    The clock of a diagnosis is that of the run in which it broke, else `now`.
+    The clock of a diagnosis is that of the run in which it broke, `now` where the run has none.
     """
 
     @cache
     def of_run(run_id: str) -> "dict[str, Diagnosis]":
+        """By product; none where no run is known (nothing ran, so that all looks lost), or where nobody can look."""
         from orchestration import diagnosis
 
         run = instance.get_run_by_id(run_id) if run_id else None
-        when = clock.resolve(run.tags[NOW]) if run and NOW in run.tags else now
-        failures = diagnosis.failures_of_run(instance, run_id) if run else []
-        return diagnosis.of_home(home, graph.manifest, list(graph.products.values()), when, failures)
+        if run is None:
+            return {}
+        when = clock.resolve(run.tags[NOW]) if NOW in run.tags else now
+        log = logging.getLogger(__name__)
+        try:
+            failures = diagnosis.failures_of_run(instance, run_id)
+            return diagnosis.of_home(home, graph.manifest, list(graph.products.values()), when, failures)
+        except WarehouseLocked as error:
+            log.warning("no diagnosis of run %s, what broke is paged without one: %s", run_id, error)
+        except Exception:  # whatever is wrong with the diagnosis: what is broken is paged, by its check's own name
+            log.exception("no diagnosis of run %s, what broke is paged without one", run_id)
+        return {}
 
     def diagnose(asset: str, seen: Sequence[Observation]) -> "Diagnosis | None":
         touched = {asset, *below([asset], world.parents)}
         products = sorted({name.split("/")[0] for name in touched} & set(graph.products))
-        try:
-            found = of_run(seen[0].run_id) if products else {}
-        except Exception:  # whatever is wrong with the diagnosis: what is broken is paged, by its check's own name
-            logging.getLogger(__name__).exception("no diagnosis of %s; it is paged without one", asset)
-            return None
-        verdicts = (applied(found[product], asset, seen, world) for product in products)
+        found = of_run(seen[0].run_id) if products else {}
+        verdicts = (applied(found[product], asset, seen, world) for product in products if product in found)
         return next((verdict for verdict in verdicts if verdict is not None), None)
 
     return diagnose
