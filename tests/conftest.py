@@ -29,6 +29,7 @@ SLOWEST_FIRST = (
     "test_drift_oracle",
     "test_dbt_project",
     "test_monitoring_incremental",
+    "test_monitoring_refreshes",
     "test_drift_verdicts",
     "test_bring_your_own_data",
     "test_scoring",
@@ -71,6 +72,16 @@ def drift_macros(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[MacroHar
     from macro_harness import MacroHarness
 
     with MacroHarness(tmp_path_factory.mktemp("drift"), products(), now="2026-01-09 06:00:00") as harness:
+        yield harness
+
+
+@pytest.fixture(scope="session")
+def monitoring_macros(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[MacroHarness]":
+    """The package's macros with the products of tests/monitoring_world.py, parsed once per test process."""
+    from macro_harness import MacroHarness
+    from monitoring_world import PLACEHOLDER, PRODUCTS
+
+    with MacroHarness(tmp_path_factory.mktemp("monitoring"), PRODUCTS, now=PLACEHOLDER) as harness:
         yield harness
 
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from dbt.adapters.factory import FACTORY
 from dbt.cli.main import dbtRunner
-from test_monitoring_incremental import HOURLY_KEY, VOLATILE
+from monitoring_builds import HOURLY_KEY, VOLATILE
 
 PACKAGE = Path(__file__).parents[1] / "dbt_project" / "baton"
 DAY_0 = datetime(2025, 3, 1)
