@@ -65,6 +65,8 @@ def check_result(found: Diagnosis) -> dg.AssetCheckResult:
 def sentence(found: Diagnosis) -> str:
     """One line: cause, accountable asset and group, the strongest evidence."""
     cause = found.cause.replace("_", " ")
+    if found.cause == Cause.HEALTHY and found.evidence:
+        return f"no rule explains what fails: {found.evidence[0]}"
     if not found.is_fault:
         return f"{cause}: nobody has to act" + (f"; {found.evidence[0]}" if found.evidence else "")
     since = f" since {found.since:%Y-%m-%d}" if found.since else ""

@@ -165,6 +165,15 @@ def test_a_warehouse_that_is_held_while_one_looks_is_no_fault_of_the_run() -> No
     assert diagnose(failed("WarehouseLocked: w.duckdb is held by PID 7")(held)).cause == Cause.WAREHOUSE_LOCKED
 
 
+def test_drift_beside_a_broken_floor_is_not_benign_and_what_fails_is_told() -> None:
+    floor = Failed("churn/performance", "ml_engineering", "within_floors", "roc_auc 0.61, allowed at least 0.70")
+    found = diagnose(replace(drift("actions_7d")(sound()), errors=(floor,)))
+    assert found.cause == Cause.HEALTHY
+    assert "roc_auc 0.61" in found.evidence[0]
+    alarm = Failed("churn/drift", "ml_engineering", "no_lasting_drift", "psi of actions_7d is 0.40")
+    assert diagnose(replace(drift("actions_7d")(sound()), errors=(alarm,))).cause == Cause.BENIGN
+
+
 def test_a_file_of_rejects_is_no_late_file() -> None:
     late = Failed("raw/usage", "data_engineering", "data_is_fresh", "newest known_at is 31 h old")
     assert diagnose(replace(sound(), errors=(late,))).cause == Cause.SOURCE_LATE

@@ -14,14 +14,15 @@ from company import NOW, live_graph
 from dagster._core.definitions.freshness import FreshnessState, FreshnessStateChange
 from dagster._core.storage.dagster_run import DagsterRun, RunRecord
 
+from ml.diagnosis.verdict import KIND_OF, Cause, Diagnosis
 from ml.home import Home
 from orchestration.instance import get_instance
 from orchestration.observing.collect import Collected, observations
-from orchestration.observing.diagnosing import diagnoser
+from orchestration.observing.diagnosing import applied, diagnoser
 from orchestration.observing.read import News, news, remember
 from orchestration.observing.world import Commands, world_of
 from orchestration.paging import pager
-from orchestration.paging.model import FAILED, OK, PAGES, Incident
+from orchestration.paging.model import CHECK, FAILED, OK, PAGES, Incident, Observation
 from orchestration.paging.pager import Pager, incidents, messages
 from orchestration.paging.store import Store
 from orchestration.run_info import AS_OF
@@ -215,6 +216,26 @@ def test_a_run_that_holds_the_warehouse_while_the_pager_looks_is_not_what_broke(
         ("raw/invoices", "data_engineering", "files load"),
         ("staging/usage", "analytics_engineering", "unique"),
     ]
+
+
+def verdict(cause: Cause, asset: str) -> Diagnosis:
+    return Diagnosis("churn", cause, KIND_OF[cause], asset, "ml_engineering", 0.9, None, ("0.4",), (), "baton status")
+
+
+def test_only_an_alarm_of_drift_is_silenced_by_a_benign_verdict() -> None:
+    benign = verdict(Cause.BENIGN, "churn/health")
+    alarm, floor = (Observation(f"churn/{t}", CHECK, "c", FAILED, NOW, NOW) for t in ("drift", "performance"))
+    assert applied(benign, "churn/drift", [alarm], WORLD) == benign
+    assert applied(benign, "churn/performance", [floor], WORLD) is None
+    assert applied(benign, "churn/drift", [alarm, floor], WORLD) is None
+
+
+def test_a_verdict_on_the_model_says_nothing_of_a_table_above_it() -> None:
+    stale, late = verdict(Cause.STALE_MODEL, "churn/model"), verdict(Cause.SOURCE_LATE, "raw/usage_events")
+    broken = Observation("staging/usage", CHECK, "unique", FAILED, NOW, NOW)
+    assert applied(stale, "staging/usage", [broken], WORLD) is None
+    assert applied(stale, "churn/performance", [broken], WORLD) == stale
+    assert applied(late, "staging/usage", [broken], WORLD) == late
 
 
 def test_where_nothing_has_run_no_run_is_diagnosed(kept: Store) -> None:

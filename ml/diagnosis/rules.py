@@ -22,6 +22,7 @@ from ml.diagnosis.rules_model import (
 from ml.diagnosis.rules_platform import (
     champion_missing,
     disk_full,
+    line,
     mlflow_down,
     step_failed,
     transform_changed,
@@ -86,9 +87,12 @@ def diagnose(known: Evidence) -> Diagnosis:
 
 
 def _no_fault(known: Evidence) -> Finding:
-    """Drift without harm, or nothing at all. Both say how much was looked at."""
+    """Drift without harm, or nothing that explains what fails, or nothing at all."""
     asset, command = f"{known.product}/health", f"baton performance {shlex.quote(known.product)}"
     names = sorted({alarm.feature for alarm in known.drift})
+    harmed = [error for error in known.errors if error.asset != f"{known.product}/drift"]
+    if harmed:  # a broken floor is a promise that was not kept, whatever drifts beside it
+        return Finding(Cause.HEALTHY, asset, 0.5, tuple(line(error) for error in harmed[:MOST_EVIDENCE]), command)
     if names:
         worst = max(known.drift, key=lambda alarm: alarm.value)
         most = f"{worst.method} of {worst.feature} {worst.value:.2f}, allowed {worst.threshold:.2f}"

@@ -53,7 +53,7 @@ def mlflow_down(known: Evidence) -> Said:
     """The registry cannot be opened at all, whatever a step wanted of it."""
     asset = f"{known.product}/model"
     if known.mlflow_error:
-        errors = tuple(_line(error) for error in known.errors[:2])
+        errors = tuple(line(error) for error in known.errors[:2])
         return Finding(Cause.MLFLOW_DOWN, asset, 0.9, (known.mlflow_error, *errors), "baton doctor")
     return _said(known, REGISTRY, Cause.MLFLOW_DOWN, asset, 0.9, "baton doctor")
 
@@ -87,7 +87,7 @@ def transform_changed(known: Evidence) -> Said:
         return Sound(f"SQL of {names} changed in the run of {newest.since:%Y-%m-%d}, and no feature jumped since")
     first = recent[0]  # the furthest upstream: the reader lists them in the order of the lineage
     said = [f"the SQL of {names} changed in the run of {newest.since:%Y-%m-%d}, and its sources did not"]
-    said += [f"feature {text} since" for text in list(jumps.values())[:1]] + [_line(error) for error in broken[:1]]
+    said += [f"feature {text} since" for text in list(jumps.values())[:1]] + [line(error) for error in broken[:1]]
     model = shlex.quote(f"{first.asset.replace('/', '_')}.sql")
     where = f"git log -p -2 -- $(git ls-files | grep -F {model}) dbt_project/macros"
     return Finding(Cause.TRANSFORM_CHANGED, first.asset, 0.85, tuple(said), where, newest.since)
@@ -99,7 +99,7 @@ def step_failed(known: Evidence) -> Said:
     if not left:
         return Sound("no step failed, and no error check above the model") if not known.unreadable else None
     named = [error for error in left if not error.is_step] or left
-    return Finding(Cause.STEP_FAILED, named[0].asset, 0.6, tuple(_line(error) for error in named[:3]), "baton status")
+    return Finding(Cause.STEP_FAILED, named[0].asset, 0.6, tuple(line(error) for error in named[:3]), "baton status")
 
 
 def feature_jumps(table: TableDays) -> dict[str, str]:
@@ -152,7 +152,7 @@ def _near(message: str, words: re.Pattern[str]) -> str:
     return f"{'...' if first else ''}{cut}{'...' if first + 260 < len(text) else ''}"
 
 
-def _line(error: Failed) -> str:
+def line(error: Failed) -> str:
     """One failure in one line."""
     text = " ".join(error.message.split())
     return f"{error.asset} {error.name}: {text[:300]}{'...' if len(text) > 300 else ''}"

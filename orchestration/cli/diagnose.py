@@ -75,7 +75,9 @@ def _newest(instance: "DagsterInstance") -> datetime:
 def lines(found: "Diagnosis") -> list[str]:
     """The diagnosis as people read it, also at three in the morning."""
     cause = found.cause.replace("_", " ")
-    if not found.is_fault:
+    if found.cause == "healthy" and found.evidence:
+        head = f"{found.product}: no rule explains what fails."
+    elif not found.is_fault:
         head = f"{found.product}: {cause}. Nobody has to act."
     else:
         since = f", since {found.since:%Y-%m-%d}" if found.since else ""

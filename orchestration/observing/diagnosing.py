@@ -62,14 +62,16 @@ def applied(found: "Diagnosis", asset: str, seen: Sequence[Observation], world: 
     """What the product's diagnosis says about this broken asset.
 
     The accountable asset may be the broken one or one above it. What is itself broken stays accountable where the
-    diagnosis looks below it; a verdict about another branch says nothing here. A full disk is about every branch.
+    diagnosis looks below it, but not at the model: that breaks nothing above it. A verdict about another branch says
+    nothing here. A full disk is about every branch. That drift is benign silences its alarm, and nothing else.
     """
     if not found.is_fault:
-        return found if all(each.source == CHECK for each in seen) else None
+        are_alarms = all(each.source == CHECK and each.asset.split("/")[-1] == "drift" for each in seen)
+        return found if are_alarms else None
     if found.asset == MACHINE:
         return found
     if found.asset == asset or found.asset in ancestors(asset, world.parents):
         return found
-    if found.asset in below([asset], world.parents):
+    if found.kind != "model" and found.asset in below([asset], world.parents):
         return replace(found, asset=asset, group=world.groups.get(asset) or found.group)
     return None
