@@ -1,5 +1,6 @@
 """Pages on their way: real HTTP and SMTP receivers, channels that are down, backups, dead letters, files, secrets."""
 
+import contextlib
 import itertools
 import json
 import logging
@@ -168,6 +169,30 @@ def test_what_nobody_takes_is_a_dead_letter_with_its_text_kept_and_can_be_sent_a
     assert retry_dead(paged.store, NOW + HOUR) == 4
     Courier(paged.store, TEAMS, channel, COMMAND).deliver(NOW + HOUR)
     assert [address for address, m, _ in channel.got if m.kind == "opened"] == ["test://data"]
+
+
+def test_what_a_daemon_tried_often_is_tried_again_by_a_command_before_it_is_given_up(paged: Pager) -> None:
+    channel, now = Recorder(down=lambda address: True), NOW
+    for _ in range(COMMAND.attempts + 1):
+        Courier(paged.store, TEAMS, channel, SENSOR).deliver(now)
+        now += HOUR / 4
+    assert min(row["attempts"] for row in messages(paged.store)) >= COMMAND.attempts
+    channel.down = lambda address: False
+    done = Courier(paged.store, TEAMS, channel, COMMAND, lambda seconds: None).deliver(now)
+    assert {each.state for each in done} == {"sent"}
+    assert len(channel.got) == 4
+
+
+def test_a_message_that_kills_its_sender_each_time_is_given_up_with_that_reason(paged: Pager) -> None:
+    class Deadly:
+        def send(self, address: str, message: Message, title: str) -> None:
+            raise SystemExit("killed")
+
+    alone = {name: replace(team, backup=None) for name, team in TEAMS.items()}
+    for _ in range(4 * (COMMAND.attempts + 1)):
+        with contextlib.suppress(SystemExit):
+            Courier(paged.store, alone, Deadly(), COMMAND).deliver(NOW)
+    assert {(row["state"], row["error"]) for row in messages(paged.store)} == {("dead", "its sender died each time")}
 
 
 def test_without_any_address_pages_become_files_for_people(paged: Pager) -> None:

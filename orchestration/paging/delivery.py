@@ -98,9 +98,12 @@ class Courier:
         return min(due, key=lambda row: row["due_at"], default=None)
 
     def _try(self, row: "dict[str, Any]", now: datetime) -> Delivered:
-        """One attempt, marked before it is made: a message that kills its process is not tried for ever."""
+        """One attempt, marked before it is made: a message that kills its process is not tried for ever.
+
+        One that waits gets its attempt, however often a more patient sender tried it.
+        """
         message, target, attempts = message_of(row), row["target"], row["attempts"] + 1
-        if attempts > self.patience.attempts:
+        if row["state"] == "sending" and attempts > self.patience.attempts:
             return self._give_up(message, target, "its sender died each time", now)
         self._mark(message, state="sending", attempts=attempts)
         address = address_of(self.teams.get(target))
