@@ -192,6 +192,8 @@ def test_warnings_come_once_a_day_only_when_there_is_news_and_too_little_data_ne
     assert told.look([new], now=NOW + 3 * DAY + HOUR) == [("digest", ML)]
     newer = seen("churn/predictions", at=NOW + 3 * DAY, severity="warn")
     assert told.look([newer], now=NOW + 3 * DAY + 2 * HOUR) == []
+    early = NOW + 4 * DAY + HOUR - timedelta(minutes=5)  # a daily run is not done at the same minute every day
+    assert told.look([seen("churn/scoring_set", OK, at=early)], now=early) == [("digest", ML)]
     assert told.open == {}
 
 
@@ -229,13 +231,41 @@ def test_dagsters_green_does_not_mend_freshness_and_a_materialization_of_an_old_
     assert told.open == {}
 
 
+def not_run(*assets: str, run_id: str, at: datetime) -> list[Observation]:
+    return [Observation(asset, NOT_RUN, "planned", FAILED, at, at, run_id=run_id) for asset in assets]
+
+
 def test_what_did_not_run_is_blocked_and_no_incident_of_its_own() -> None:
     told = Told()
-    left = Observation("raw/invoices", NOT_RUN, "planned", FAILED, NOW, NOW)
     broke = seen("churn/model", source=STEP, name="materialized")
-    told.look([broke, left])
+    told.look([broke, *not_run("raw/invoices", run_id="r1", at=NOW)])
     assert told.open == {"churn/model": "open"}
     assert "raw/invoices" in told.state.incidents[1].blocked
+
+
+def test_what_a_run_left_out_is_blocked_by_what_broke_in_that_run_alone() -> None:
+    told = Told()
+    told.look([seen("raw/invoices", run_id="r1", name="nulls")])
+    broke = seen("raw/usage", source=STEP, name="materialized", at=NOW + HOUR, run_id="r2")
+    told.look([broke, *not_run("staging/usage", "churn/model", run_id="r2", at=NOW + HOUR)], now=NOW + HOUR)
+    first, second = told.state.incidents[1], told.state.incidents[2]
+    assert (first.asset, second.asset) == ("raw/invoices", "raw/usage")
+    assert "staging/usage" not in first.blocked
+    assert not first.is_stopped
+    assert "staging/usage" in second.blocked
+    assert second.is_stopped
+
+
+def test_a_later_run_of_something_else_does_not_publish_what_a_run_left_out() -> None:
+    told = Told()
+    told.look([seen("raw/usage", run_id="r1"), *not_run("staging/usage", run_id="r1", at=NOW)])
+    assert told.state.incidents[1].is_stopped
+    told.look([seen("raw/invoices", OK, NOW + HOUR, run_id="r2")], now=NOW + HOUR)
+    assert told.state.incidents[1].is_stopped
+    assert told.look(now=NOW + 4 * HOUR) == [("escalated", ANALYTICS)]
+    assert "is of an earlier run" in told.messages[-1].body
+    told.look([seen("raw/usage", at=NOW + 5 * HOUR, run_id="r3")], now=NOW + 5 * HOUR)
+    assert not told.state.incidents[1].is_stopped, "this run went on"
 
 
 def test_mended_upstream_and_still_broken_below_stays_one_incident() -> None:

@@ -1,6 +1,6 @@
 """Who is accountable: upstream from what is broken to the first that is itself broken; all below is blocked."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -87,8 +87,13 @@ def accountable(broken: Iterable[str], parents: Mapping[str, frozenset[str]]) ->
     return {asset: min((above[asset] & roots) or {asset}) for asset in wanted}
 
 
-def cases(signals: Mapping[Key, Signal], not_run: Iterable[str], world: World, diagnose: Diagnose | None) -> list[Case]:
-    """The causes that stand now, each with everything that follows from it. not_run: planned and not materialized."""
+def cases(
+    signals: Mapping[Key, Signal], not_run: Mapping[str, Set[str]], world: World, diagnose: Diagnose | None
+) -> list[Case]:
+    """The causes that stand now, each with everything that follows from it.
+
+    not_run: by run, what it planned and did not materialize.
+    """
     failing: dict[str, list[Signal]] = {}
     for signal in signals.values():
         if signal.is_failing:
@@ -101,7 +106,7 @@ def cases(signals: Mapping[Key, Signal], not_run: Iterable[str], world: World, d
         case, same = _case(root, own, symptoms, world, diagnose)
         if case is not None:
             found[same] = _merged(found[same], case) if same in found else case
-    left = set(not_run) - set(failing)
+    left = {run_id: assets - failing.keys() for run_id, assets in not_run.items()}
     return [_with_blocked(case, left, world) for case in found.values()]
 
 
@@ -164,10 +169,11 @@ def _merged(one: Case, other: Case) -> Case:
     )
 
 
-def _with_blocked(case: Case, not_run: set[str], world: World) -> Case:
+def _with_blocked(case: Case, not_run: Mapping[str, Set[str]], world: World) -> Case:
     """A step that fails takes along what stands in its run and is no descendant; that is blocked too."""
-    found = below(case.assets, world.parents) | not_run
-    is_stopped = bool(not_run) or any(signal.source == STEP for signal in case.signals)
+    left = {asset for signal in case.signals for asset in not_run.get(signal.run_id, ())}
+    found = below(case.assets, world.parents) | left
+    is_stopped = bool(left) or any(signal.source == STEP for signal in case.signals)
     return replace(case, blocked=tuple(sorted(found - set(case.assets))), is_stopped=is_stopped)
 
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from ml.clock import DAY
 from orchestration.paging import answers, incidents, signals, texts
 from orchestration.paging.cause import cases, cause_of
 from orchestration.paging.ledger import Ledger
@@ -21,6 +20,8 @@ from orchestration.paging.model import (
     State,
     World,
 )
+
+DIGEST_PAUSE = timedelta(hours=20)  # once a day: a daily run is not done at the same minute every day
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,10 @@ def observe(
     silent: set[Key] = set()
     for batch in batches if batches or not let_go else [[]]:
         known = signals.retired(signals.absorb(known, batch, policy), world, policy)
-        not_run = {seen.asset for seen in batch if seen.source == NOT_RUN}
+        not_run: dict[str, set[str]] = {}
+        for seen in batch:
+            if seen.source == NOT_RUN:
+                not_run.setdefault(seen.run_id, set()).add(seen.asset)
         found = cases(known, not_run, world, diagnose)
         incidents.match(ledger, found)
         silent = {signal.key for signal in known.values() if signal.is_failing}
@@ -81,7 +85,7 @@ def _digest(ledger: Ledger, known: dict[Key, Signal], silent: set[Key], digests:
     for group in sorted(lines):
         last = digests.get(group)
         names = "\n".join(line.split(": ")[0] for line in lines[group])
-        if last and (last.content == names or abs(ledger.now - last.sent_at) < DAY):
+        if last and (last.content == names or abs(ledger.now - last.sent_at) < DIGEST_PAUSE):
             continue
         gone = len(set(last.content.split("\n")) - set(names.split("\n"))) if last else 0
         title, body = texts.digest(group, lines[group], gone, ledger.now)

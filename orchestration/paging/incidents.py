@@ -122,7 +122,9 @@ def _sharpened(incident: Incident, case: Case) -> Incident:
         if case.confidence < incident.confidence or (is_back and not incident.is_passed):
             return replace(incident, signals=tuple(sorted(case.keys)), roots=case.roots)
     blocked = tuple(sorted({*incident.blocked, *case.blocked} - set(case.assets)))
-    return replace(incident, **{**_facts(case), "blocked": blocked})  # type: ignore[arg-type]
+    # What its run left out stays left out, whatever other runs do.
+    is_stopped = case.is_stopped or (incident.is_stopped and case.run_id == incident.run_id)
+    return replace(incident, **{**_facts(case), "blocked": blocked, "is_stopped": is_stopped})  # type: ignore[arg-type]
 
 
 def hand_over(ledger: Ledger, incident: Incident, group: str, why: str) -> Incident:
