@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+import sqlalchemy as sa
 from click.testing import CliRunner
 from company import NOW, Small
 
@@ -23,7 +24,7 @@ from orchestration.observing.watch import Watched, watch
 from orchestration.outcome import Progress
 from orchestration.paging.model import World
 from orchestration.paging.pager import Pager, incidents, messages
-from orchestration.paging.store import Store, load
+from orchestration.paging.store import Store, StoreError, load
 from orchestration.run_info import NOW as NOW_TAG
 
 DAY = timedelta(days=1)
@@ -167,6 +168,39 @@ def test_a_store_that_does_not_answer_fails_the_run_and_nothing_is_lost(
     monkeypatch.delenv("BATON_INCIDENTS_URL")
     look(fresh, "command")
     assert receiver.kinds("/analytics") == ["staging/orders is broken: amount is not negative"]
+
+
+def test_a_command_that_never_got_to_look_says_so_and_the_next_look_pages(
+    fresh: Small, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestration.paging.store.WAIT_SECONDS", 0.2)
+    fresh.orders(BAD)
+    with Store(fresh.home) as kept, kept.alone("observe"):
+        outcome = launch.run_due(fresh.home, NOW)
+    assert outcome.unpaged is not None
+    assert "another look has been under way" in outcome.unpaged.message
+    assert receiver.got == []
+    look(fresh, "command")
+    assert receiver.kinds("/analytics") == ["staging/orders is broken: amount is not negative"]
+
+
+def test_a_storage_of_dagsters_that_does_not_answer_is_not_called_the_incidents(
+    fresh: Small, receiver: Receiver
+) -> None:
+    launch.run_due(fresh.home, NOW)
+    with get_instance(fresh.home) as instance:
+
+        def rename(old: str, new: str) -> None:
+            with instance.run_storage.connect() as con:  # type: ignore[attr-defined]
+                con.execute(sa.text(f"alter table {old} rename to {new}"))
+
+        rename("runs", "gone")
+        try:
+            with pytest.raises(StoreError, match="Dagster's storage") as raised:
+                watch(fresh.home, instance, load_graph(fresh.home), NOW, by="command")
+        finally:
+            rename("gone", "runs")
+    assert "incidents.db" not in str(raised.value)
 
 
 def look(small: Small, by: str) -> Watched:

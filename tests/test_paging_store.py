@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import duckdb
 import postgres
 import pytest
 import sqlalchemy as sa
 from paging_world import DATA, HOUR, ML, NOW, TEAMS, WORLD, Recorder, all_ok, seen
 
 from ml.home import Home
-from orchestration.paging import schema, store
+from orchestration.paging import copied, schema, store
 from orchestration.paging.delivery import COMMAND, Courier
 from orchestration.paging.pager import Pager, incidents, messages
 from orchestration.paging.schema import StoreTooNew
@@ -74,6 +75,29 @@ def test_an_older_store_is_migrated_and_a_newer_one_refused(kept: Store, monkeyp
             assert con.execute(sa.text("select id, more from incidents")).all() == [(1, None)]
     with pytest.raises(StoreTooNew, match="version 2"):
         Store(kept.home, url).__enter__()
+
+
+def test_a_store_that_is_too_new_or_broken_leaves_its_tables_in_the_warehouse_as_they_were(tmp_path: Path) -> None:
+    with Store(Home(tmp_path)) as found:
+        Pager(found, WORLD).observe([[seen("raw/usage")]], NOW)
+    with duckdb.connect() as con:
+        copied.copy_into(con, Home(tmp_path))
+        with Store(Home(tmp_path)) as found, found.transaction() as held:
+            held.execute(schema.VERSION.update().values(version=99))
+        copied.copy_into(con, Home(tmp_path))
+        Home(tmp_path).incidents_db.write_bytes(b"not a database" * 100)
+        copied.copy_into(con, Home(tmp_path))
+        assert con.execute("select id, asset from ops.incidents").fetchall() == [(1, "raw/usage")]
+
+
+def test_a_home_that_cannot_be_written_is_said_as_such(tmp_path: Path) -> None:
+    with Store(Home(tmp_path)) as found:
+        (tmp_path / "incidents.observe.lock").mkdir()
+        with pytest.raises(StoreError, match=r"incidents\.observe\.lock.*baton doctor"), found.alone("observe"):
+            pass
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="baton doctor"):
+        Store(Home(tmp_path / "file" / "home")).__enter__()
 
 
 def test_a_look_that_dies_half_way_has_not_happened(kept: Store) -> None:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from ml.home import Home
 from orchestration.observing.collect import Collected
 from orchestration.observing.emergency import cry
-from orchestration.observing.watch import watch
+from orchestration.observing.watch import patience, watch
 from orchestration.observing.world import world_of
 from orchestration.outcome import FailedStep, OnProgress, Progress
+from orchestration.paging.delivery import SENSOR
 from orchestration.paging.schema import StoreTooNew
-from orchestration.paging.store import StoreError
+from orchestration.paging.store import WAIT_SECONDS, StoreError
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -33,6 +34,14 @@ def page(
     except (StoreError, StoreTooNew) as error:
         told = cry(world_of(graph), str(error), heard.values(), now)
         said = f"{error} {f'{told} got an emergency message.' if told else 'Nobody could be told.'}"
+        say(Progress("step_failed", "pager", said))
+        return FailedStep("", "pager", "", said)
+    if not done.is_mine:
+        if patience(instance, by="command") is SENSOR:
+            return None  # the daemon looks again in half a minute
+        said = (
+            f"another look has been under way for {WAIT_SECONDS:.0f} s, so this run was not looked at. Next: baton run"
+        )
         say(Progress("step_failed", "pager", said))
         return FailedStep("", "pager", "", said)
     for sent in done.delivered:

@@ -4,6 +4,7 @@ Dagster's default event store has no cursor over all runs; a run that was read i
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import sqlalchemy as sa
 from dagster._core.definitions.freshness import FreshnessState
+from sqlalchemy.exc import SQLAlchemyError
 
 from orchestration.observing.collect import HEARD, PLANNED, Collected, observations
 from orchestration.paging import schema, store
@@ -51,11 +53,13 @@ def news(
     """What is new at `wall`, at most 25 runs of it. heard: runs of this process, whose log needs not be read again."""
     since = float(store.fact(con, RUNS) or _seconds(wall - BEGINNING))
     seen = {row.run_id: row.updated for row in con.execute(sa.select(schema.SEEN_RUNS))}
-    after = datetime.fromtimestamp(since, UTC) - OVERLAP
-    records = instance.get_run_records(dg.RunsFilter(updated_after=after), order_by="update_timestamp", ascending=True)
-    fresh = [r for r in records if r.dagster_run.is_finished and seen.get(r.dagster_run.run_id) != _updated(r)]
-    taken, states = fresh[:RUNS_AT_ONCE], list(_states(con, instance))
-    batches = [observations(_collected(instance, record, heard), record, graph) for record in taken]
+    cursor = store.fact(con, STATES)
+    after = dg.RunsFilter(updated_after=datetime.fromtimestamp(since, UTC) - OVERLAP)
+    with _asking_dagster():
+        records = instance.get_run_records(after, order_by="update_timestamp", ascending=True)
+        fresh = [r for r in records if r.dagster_run.is_finished and seen.get(r.dagster_run.run_id) != _updated(r)]
+        taken, states = fresh[:RUNS_AT_ONCE], list(_states(cursor, instance))
+        batches = [observations(_collected(instance, record, heard), record, graph) for record in taken]
     promises = [seen for _, seen in states if seen is not None]
     if promises:
         batches.append(promises)
@@ -64,6 +68,15 @@ def news(
         cursors[RUNS] = str(max(since, _updated(taken[-1])))
     read = {record.dagster_run.run_id: _updated(record) for record in taken}
     return News(batches, read, cursors, len(taken) == len(fresh))
+
+
+@contextmanager
+def _asking_dagster() -> Iterator[None]:
+    """Dagster's storage is another database, inside the transaction of the incidents: what it says is not theirs."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise store.StoreError(f"Dagster's storage of runs: {store.said(error)}. Next: baton doctor") from error
 
 
 def remember(con: "Connection", found: News) -> None:
@@ -88,12 +101,11 @@ def _collected(instance: "DagsterInstance", record: "RunRecord", heard: Mapping[
     return found
 
 
-def _states(con: "Connection", instance: "DagsterInstance") -> Iterator[tuple[int, Observation | None]]:
+def _states(cursor: str | None, instance: "DagsterInstance") -> Iterator[tuple[int, Observation | None]]:
     """Dagster's freshness as it changed, by storage id.
 
     Its PASS is no news: it looks at any materialization, an old partition's too.
     """
-    cursor = store.fact(con, STATES)
     kind = dg.DagsterEventType.FRESHNESS_STATE_CHANGE
     wanted = dg.EventRecordsFilter(kind, after_cursor=int(cursor) if cursor else None)
     for record in instance.event_log_storage.get_event_records(wanted, limit=EVENTS_AT_ONCE, ascending=True):

@@ -26,6 +26,7 @@ def copy_into(con: "DuckDBPyConnection", home: Home) -> None:
     """
     from orchestration.paging.pager import incidents, messages
     from orchestration.paging.rows import incident_row
+    from orchestration.paging.schema import StoreTooNew
     from orchestration.paging.store import Store, StoreError
 
     con.execute("create schema if not exists ops")
@@ -36,7 +37,7 @@ def copy_into(con: "DuckDBPyConnection", home: Home) -> None:
         with Store(home) as kept:
             found = [incident_row(incident) for incident in incidents(kept, everything=True)]
             sent = messages(kept)
-    except StoreError:
+    except (StoreError, StoreTooNew):
         return
     _fill(con, "incidents", INCIDENTS, [row | {"dagster_run_id": row["run_id"]} for row in found])
     _fill(con, "messages", MESSAGES, sent)

@@ -34,6 +34,11 @@ class StoreError(RuntimeError):
     """The incidents cannot be read or written."""
 
 
+def said(error: Exception) -> str:
+    """The first line of what a database says, without the statement."""
+    return str(getattr(error, "orig", None) or error).strip().split("\n")[0]
+
+
 class Store:
     """The pager's memory of one home; a context manager."""
 
@@ -45,7 +50,10 @@ class Store:
         self._engine: Engine | None = None
 
     def __enter__(self) -> "Store":
-        self.home.root.mkdir(parents=True, exist_ok=True)
+        try:
+            self.home.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"incidents in {self.home.root}: {error}. Next: baton doctor") from error
         try:
             with self.transaction() as con:
                 schema.migrate(con)
@@ -92,8 +100,7 @@ class Store:
                 yield con
         except (SQLAlchemyError, ImportError) as error:
             where = self.url.render_as_string(hide_password=True)
-            said = str(getattr(error, "orig", None) or error).strip().split("\n")[0]
-            raise StoreError(f"incidents in {where}: {said}. Next: baton doctor") from error
+            raise StoreError(f"incidents in {where}: {said(error)}. Next: baton doctor") from error
 
     @contextmanager
     def alone(self, what: str, wait: bool = True) -> Iterator[bool]:
@@ -115,7 +122,11 @@ class Store:
             with self.engine.begin() as con:
                 yield bool(con.execute(sa.text(f"select pg_try_advisory_xact_lock({_number(what)})")).scalar())
             return
-        with (self.home.root / f"incidents.{what}.lock").open("a") as handle:
+        try:
+            handle = (self.home.root / f"incidents.{what}.lock").open("a")
+        except OSError as error:
+            raise StoreError(f"incidents in {self.home.root}: {error}. Next: baton doctor") from error
+        with handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
