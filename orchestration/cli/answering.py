@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ml.home import Home
-from orchestration.cli.errors import FAILED, USAGE, CommandFailed
+from orchestration.cli.errors import FAILED, NOTHING_YET, USAGE, CommandFailed
 
 if TYPE_CHECKING:
     from orchestration.paging.delivery import Delivered
@@ -23,11 +23,20 @@ def answering(home: Home, world: "World | None" = None) -> "Iterator[Pager]":
     from orchestration.paging import model, pager
     from orchestration.paging.store import Store
 
-    with Store(home) as kept:
+    with Store(looked_at(home)) as kept:
         try:
             yield pager.Pager(kept, world or model.World({}, {}, {}))
         except ValueError as error:  # NoSuchIncident and NoSuchGroup are such
             raise CommandFailed(str(error), USAGE) from error
+
+
+def looked_at(home: Home) -> Home:
+    """The home, if its pager has ever looked. Raises CommandFailed where it has not; asking makes no store."""
+    from orchestration.cli.findings_paging import has_store
+
+    if not has_store(home):
+        raise CommandFailed(f"no run has ended in {home.root} yet, so nobody has looked. Next: baton run", NOTHING_YET)
+    return home
 
 
 def user() -> str:

@@ -115,7 +115,7 @@ def dead_man(_home: Home) -> Iterator[Finding]:
 
 
 def addresses(home: Home) -> Iterator[Finding]:
-    """Pages of groups without an address become files."""
+    """Pages of groups become files where neither they nor their backup have an address."""
     from orchestration.dbt.manifest import ManifestError, ensure_manifest
     from orchestration.dbt.roster import roster
     from orchestration.paging.channels import address_of
@@ -125,9 +125,11 @@ def addresses(home: Home) -> Iterator[Finding]:
         groups = roster(ensure_manifest(home).load())
     except ManifestError:
         return  # the finding `manifest` says it
-    known = [name for name, group in groups.items() if address_of(Team(name, group.page)).url]
-    if groups and not known:
-        text = f"no group has a page address here: pages become files in {home.root / 'pages'}, and lines of baton run"
+    known = {name for name, group in groups.items() if address_of(Team(name, group.page)).url}
+    mute = sorted(name for name, group in groups.items() if not known & {name, group.backup})
+    if mute:
+        who = f"of {', '.join(mute)}" if known else "of every group (no group has a page address here)"
+        text = f"pages {who} become files in {home.root / 'pages'}, and lines of baton run"
         yield Finding("warning", "pages", text, "set one, then try it: baton page --test GROUP")
 
 

@@ -28,11 +28,12 @@ def command(number: int | None, everything: bool, now: datetime | None, as_json:
       baton incidents 3
       baton incidents --all --json
     """
+    from orchestration.cli.answering import looked_at
     from orchestration.cli.output import emit_json
     from orchestration.paging.pager import incidents, messages
     from orchestration.paging.store import Store
 
-    with Store(Home.from_env()) as kept:
+    with Store(looked_at(Home.from_env())) as kept:
         found = incidents(kept, everything or number is not None)
         sent = messages(kept)
     if number is not None:
@@ -69,7 +70,9 @@ def _print(found: "list[Incident]", now: datetime) -> None:
         for i in found
     ]
     print_table(("id", "state", "asset", "cause", "group", "since", "who"), rows)
-    click.echo(f"\nOne of them: baton incidents {found[-1].id}. Work on it: baton ack {found[-1].id}")
+    broken = [incident for incident in found if incident.is_open]
+    shown = (broken or found)[-1].id
+    click.echo(f"\nOne of them: baton incidents {shown}." + (f" Work on it: baton ack {shown}" if broken else ""))
 
 
 def _print_one(incident: "Incident", sent: list[dict[str, Any]]) -> None:

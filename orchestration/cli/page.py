@@ -77,5 +77,6 @@ def _retry(home: Home, teams: "dict[str, Team]", now: datetime) -> int:
         done = Courier(kept, teams, patience=COMMAND).deliver(now)
     for each in done:
         click.echo(told(each))
-    click.echo(f"{count} dead letters were sent again.")
-    return FAILED if any(each.state == "dead" for each in done) else 0
+    dead = sum(each.state == "dead" for each in done)
+    click.echo(f"{count} dead letters were tried again, {dead} are dead again.")
+    return FAILED if dead else 0

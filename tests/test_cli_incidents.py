@@ -1,0 +1,74 @@
+"""`baton incidents`, `ack`, `page --retry` on a store of their own: what they say is so, and reading makes nothing."""
+
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from paging_world import HOUR, NOW, TEAMS, Recorder, all_ok, pager, seen
+
+from ml.home import Home
+from orchestration.cli import findings_paging
+from orchestration.cli.main import cli
+from orchestration.paging.delivery import COMMAND, Courier
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    monkeypatch.setenv("BATON_HOME", str(tmp_path / "home"))
+    return Home(tmp_path / "home")
+
+
+def baton(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, [*arguments, "--now", str(NOW + HOUR)])
+
+
+@pytest.mark.parametrize("arguments", [("incidents",), ("incidents", "--json"), ("ack", "1")])
+def test_where_nobody_has_looked_nothing_is_made_and_nothing_is_said_to_be_well(
+    home: Home, arguments: tuple[str, ...]
+) -> None:
+    shown = baton(*arguments)
+    assert shown.exit_code == 3, shown.output
+    assert "baton run" in shown.output
+    assert "Nothing is broken" not in shown.output
+    assert not home.root.exists()
+
+
+def test_what_is_over_is_not_offered_to_be_worked_on(home: Home) -> None:
+    kept = pager(home.root)
+    kept.observe([[seen("raw/usage")]], NOW)
+    assert "baton ack 1" in baton("incidents").output
+    kept.observe([all_ok(NOW + HOUR)], NOW + HOUR)
+    kept.store.close()
+    shown = baton("incidents", "--all").output
+    assert "baton incidents 1" in shown
+    assert "baton ack" not in shown
+    assert baton("incidents").output == "Nothing is broken. All of them: baton incidents --all\n"
+
+
+def test_a_retry_says_how_many_are_dead_again(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in TEAMS:
+        monkeypatch.delenv(f"PAGE_{name.split('_')[0].upper()}", raising=False)
+    kept = pager(home.root)
+    kept.observe([[seen("raw/usage")]], NOW)
+    Courier(kept.store, TEAMS, Recorder(down=lambda address: True), COMMAND, lambda seconds: None).deliver(NOW)
+    kept.store.close()
+    shown = baton("page", "--retry")
+    assert "4 dead letters were tried again, 0 are dead again." in shown.output
+
+
+def test_groups_whose_pages_become_files_are_named_though_others_have_addresses(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith("PAGE_")]:
+        monkeypatch.delenv(name)
+    ((level, text),) = [(each.level, each.found) for each in findings_paging.addresses(home)]
+    assert (level, "no group has a page address" in text) == ("warning", True)
+    monkeypatch.setenv("PAGE_ML", "json://127.0.0.1:9/ml")
+    ((level, text),) = [(each.level, each.found) for each in findings_paging.addresses(home)]
+    assert level == "warning"
+    assert "customer_success" in text
+    assert "ml_engineering" not in text
+    for name in ("PAGE_DATA", "PAGE_ANALYTICS", "PAGE_SUCCESS"):
+        monkeypatch.setenv(name, "json://127.0.0.1:9/x")
+    assert list(findings_paging.addresses(home)) == []
