@@ -43,13 +43,13 @@ class ManifestFile:
         return self.path.parent
 
 
-_loaded: dict[tuple[Path, str], Mapping[str, Any]] = {}
+_loaded: dict[str, Mapping[str, Any]] = {}  # by content key: homes of one project share it
 
 
 def _load(path: Path, key: str) -> Mapping[str, Any]:
-    if (path, key) not in _loaded:
-        _loaded[path, key] = json.loads(path.read_bytes())
-    return _loaded[path, key]
+    if key not in _loaded:
+        _loaded[key] = json.loads(path.read_bytes())
+    return _loaded[key]
 
 
 def project_dir() -> Path:

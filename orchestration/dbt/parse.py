@@ -15,7 +15,7 @@ GLOBAL_FLAGS = ("--no-send-anonymous-usage-stats", "--no-use-colors", "--log-lev
 
 PARTIAL_PARSE = "partial_parse.msgpack"  # belongs to the key stored beside it
 
-_parsed: dict[tuple[Path, str], "Manifest"] = {}
+_parsed: dict[str, "Manifest"] = {}  # by content key: homes of one project share it
 
 
 def invoke(
@@ -74,13 +74,11 @@ def parsed(file: ManifestFile) -> "Manifest":
 
     Read from what the last parse of the same content left (10 ms); parsed again only where that is gone.
     """
-    if (file.path, file.key) not in _parsed:
+    if file.key not in _parsed:
         saved = file.target / PARTIAL_PARSE
         _parsed.clear()
-        _parsed[file.path, file.key] = (
-            _read(saved) if saved.is_file() else parse(file.project_dir, file.home, file.target)
-        )
-    return _parsed[file.path, file.key]
+        _parsed[file.key] = _read(saved) if saved.is_file() else parse(file.project_dir, file.home, file.target)
+    return _parsed[file.key]
 
 
 def _read(saved: Path) -> "Manifest":

@@ -55,11 +55,13 @@ def drop_older(newest: Path, seed: int) -> None:
             shutil.rmtree(folder)
 
 
-def copied(company: Company, folder: Path) -> Company:
-    """A copy to play on."""
+def copied(company: Company, folder: Path, with_project: bool) -> Company:
+    """A copy to play on. Its project is the snapshot's own, already parsed, unless it is going to be changed."""
     shutil.copytree(company.home.root, folder / "home", ignore=shutil.ignore_patterns("dagster"))
-    shutil.copytree(company.project, folder / "dbt", symlinks=True)
-    return Company(Home(folder / "home").ensure(), folder / "dbt", company.next_morning)
+    if with_project:
+        shutil.copytree(company.project, folder / "dbt", symlinks=True)
+    project = folder / "dbt" if with_project else company.project
+    return Company(Home(folder / "home").ensure(), project, company.next_morning)
 
 
 @contextmanager

@@ -32,7 +32,7 @@ def quiet_days(company: Company, seed: int, days: int) -> Healthy:
     began, pages, causes = time.monotonic(), list[tuple[str, str, str]](), Counter[str]()
     folder = Path(tempfile.mkdtemp(prefix="baton-drill-healthy-"))
     try:
-        with environment(copy := copied(company, folder), seed):
+        with environment(copy := copied(company, folder, with_project=False), seed):
             played = Days(copy.home, load_graph(copy.home), lambda moment, as_of: None)
             for number in range(days):
                 told = played.play(copy.next_morning + number * DAY)

@@ -73,7 +73,7 @@ def drill(fault: "Fault", company: Company, seed: int, company_seed: int, streng
     """Play `fault` on a copy of `company`. seed: the fault's own dice, and how many sound days come before it."""
     folder = Path(tempfile.mkdtemp(prefix=f"baton-drill-{fault.name}-"))
     try:
-        with environment(copy := copied(company, folder), company_seed):
+        with environment(copy := copied(company, folder, fault.renews_graph), company_seed):
             return _Play(fault, copy, seed, strength).run()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
