@@ -121,6 +121,8 @@ def of_home(
 
     from ml.warehouse import WarehouseLocked, open_warehouse
 
+    if not home.warehouse.exists():  # asking makes none
+        return _from_words(home, manifest, products, now, failures, f"{home.warehouse} does not exist")
     try:
         with open_warehouse(home, wait_seconds=WAIT_SECONDS) as con:
             return of_products(con, manifest, products, now, failures, home, ends_run)

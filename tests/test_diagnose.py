@@ -7,9 +7,14 @@ import demo_runs
 import duckdb
 import pytest
 from click.testing import CliRunner, Result
+from company import NOW
 
 from ml.home import Home
+from ml.product import load_products
 from orchestration.cli.main import cli
+from orchestration.dbt.manifest import ensure_manifest
+from orchestration.diagnosis import of_home
+from orchestration.outcome import FailedStep
 
 LAST_DAY = "known_at >= timestamp '2026-11-20'"
 
@@ -50,6 +55,16 @@ def test_a_fault_of_the_last_day_is_named_with_owner_and_next_command(
         assert rest[-1].split()[:3] == ["next", "baton", "sql"]
 
 
+def test_where_no_run_made_a_warehouse_asking_makes_none(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home").ensure()
+    with demo_runs.inside(home):
+        manifest = ensure_manifest(home).load()
+        failure = FailedStep("r", "landing", "landing/raw", "PermissionError: landing")
+        found = of_home(home, manifest, [load_products(manifest)["churn"]], NOW, [failure])["churn"]
+    assert (found.cause, found.asset) == ("step_failed", "landing/raw")
+    assert not home.warehouse.exists()
+
+
 def test_no_run_and_no_such_product_say_the_way_out(tmp_path: Path) -> None:
     shown = diagnose(Home(tmp_path / "home").ensure())
     assert shown.exit_code == 3
@@ -57,4 +72,4 @@ def test_no_run_and_no_such_product_say_the_way_out(tmp_path: Path) -> None:
     with demo_runs.inside(Home(tmp_path / "home")):
         shown = CliRunner().invoke(cli, ["diagnose", "chum"])
     assert shown.exit_code == 2
-    assert "churn" in shown.output
+    assert "Next: baton diagnose churn" in shown.output
