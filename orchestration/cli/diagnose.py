@@ -53,11 +53,9 @@ def _found(home: Home, name: str, now: datetime | None) -> "Diagnosis":
     manifest = ensure_manifest(home.ensure()).load()
     products = load_products(manifest)
     if name not in products:
-        known = sorted(products)
-        way_out = f"baton diagnose {known[0]}" if known else "declare one, see docs/bring-your-own-data.md"
-        raise CommandFailed(
-            f"product is {name!r}; this project has {', '.join(known) or 'none'}. Next: {way_out}", USAGE
-        )
+        known = ", ".join(sorted(products)) or "none"
+        way_out = f"baton diagnose {min(products)}" if products else "declare one, see docs/bring-your-own-data.md"
+        raise CommandFailed(f"product is {name!r}; this project has {known}. Next: {way_out}", USAGE)
     with get_instance(home) as instance:
         chosen = now or _newest(instance)
         failures = diagnosis.failures_of_day(instance, chosen)
