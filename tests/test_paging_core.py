@@ -135,6 +135,21 @@ def test_a_cause_that_sharpens_is_no_page_and_another_group_is_a_hand_over_but_n
     assert max(over.values()) == 1
 
 
+def test_a_diagnosis_that_cannot_be_made_once_does_not_split_what_it_had_joined() -> None:
+    told = Told()
+    both = [seen("raw/usage"), seen("raw/invoices", name="nulls")]
+    told.look(both, diagnose=lambda asset, seen: Says("raw/usage", DATA))
+    assert told.open == {"raw/usage": "open"}
+    later = [replace(each, at=NOW + HOUR, run_id="r2") for each in both]
+    assert told.look(later, now=NOW + HOUR, diagnose=lambda asset, seen: None) == []
+    assert told.open == {"raw/usage": "open"}
+    usage, invoices = ([replace(each, at=NOW + 2 * HOUR, status=OK)] for each in both)
+    assert told.look(usage, now=NOW + 2 * HOUR) == []
+    assert told.open, "the other one is still broken"
+    told.look(invoices, now=NOW + 2 * HOUR)
+    assert told.open == {}
+
+
 def test_benign_is_a_line_in_the_digest_and_a_diagnosis_that_finds_nothing_silences_nothing() -> None:
     told = Told()
     benign = Says("churn/drift", ML, "benign", "none")

@@ -1,6 +1,6 @@
 """The life of incidents: opened, sharpened, handed over, reopened, resolved; every transition with its messages."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from orchestration.paging.cause import Case
@@ -16,6 +16,7 @@ from orchestration.paging.model import (
 def match(ledger: Ledger, found: Sequence[Case]) -> None:
     """Bring incidents into line with the cases that stand now."""
     taken: set[int] = set()
+    before = {number: incident for number, incident in ledger.incidents.items() if incident.is_open}
     for case in found:
         ids = [number for number in _matching(ledger.incidents.values(), case) if number not in taken]
         if ids:
@@ -24,6 +25,10 @@ def match(ledger: Ledger, found: Sequence[Case]) -> None:
             for other in ids[1:]:
                 if not any(_owns(ledger.incidents[other], each) for each in found if each is not case):
                     resolve(ledger, ledger.incidents[other], f"It is part of incident {ids[0]} ({case.asset}).")
+        elif joined := _joined(before, case, taken):
+            incident = ledger.incidents[joined]
+            signals = tuple(sorted({*incident.signals, *case.keys}))
+            ledger.put(replace(incident, signals=signals, roots=tuple(dict.fromkeys((*incident.roots, *case.roots)))))
         elif again := _lately_resolved(ledger, case, taken):
             taken.add(again.id)
             _reopen(ledger, again, case)
@@ -32,6 +37,16 @@ def match(ledger: Ledger, found: Sequence[Case]) -> None:
     for incident in list(ledger.incidents.values()):
         if incident.is_open and incident.id not in taken:
             resolve(ledger, incident)
+
+
+def _joined(before: Mapping[int, Incident], case: Case, taken: set[int]) -> int | None:
+    """The incident that a diagnosis had made of this case and others, where no diagnosis tells them apart now."""
+    joined = (
+        number
+        for number, incident in before.items()
+        if number in taken and set(case.roots) <= set(incident.roots) and case.confidence < incident.confidence
+    )
+    return next(joined, None)
 
 
 def _owns(incident: Incident, case: Case) -> bool:
