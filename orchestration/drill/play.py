@@ -93,6 +93,14 @@ class _Play:
     messages: list[dict[str, Any]] = field(default_factory=list)
 
     def run(self) -> Drill:
+        """Play it. Whatever ends the drill, what the fault did to this process and the machine is undone."""
+        try:
+            return self._run()
+        finally:
+            while self.repairs:
+                self.repairs.pop()()
+
+    def _run(self) -> Drill:
         began = time.monotonic()
         self.days = self._days()
         now = self.company.next_morning + int(np.random.default_rng(self.seed).integers(0, 2)) * DAY
