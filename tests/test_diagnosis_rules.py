@@ -174,6 +174,23 @@ def test_drift_beside_a_broken_floor_is_not_benign_and_what_fails_is_told() -> N
     assert diagnose(replace(drift("actions_7d")(sound()), errors=(alarm,))).cause == Cause.BENIGN
 
 
+@pytest.mark.parametrize("words", ["no space left", "x"], ids=["disk", "step"])
+def test_no_value_of_a_row_stands_in_the_evidence(words: str) -> None:
+    said = f"Conversion Error: Could not convert string 'Ann Miller' of ann@example.com to INT32: {words}"
+    told = " ".join(diagnose(failed(said)(sound())).evidence)
+    assert "Could not convert" in told
+    assert "Ann" not in told
+    assert "example.com" not in told
+
+
+def test_a_value_that_a_terminal_would_act_on_is_told_as_text() -> None:
+    shares = broken(usage().table.values[1].shares, {"We\x1b[2Jb\n\nx" + 99 * "y": 0.5, "mobile": 0.5})
+    told = diagnose(with_column(sound(), "channel", shares=shares)).evidence[0]
+    assert "channel is 'We [2Jb x" in told
+    assert told.isprintable()
+    assert len(told) < 200
+
+
 def test_a_file_of_rejects_is_no_late_file() -> None:
     late = Failed("raw/usage", "data_engineering", "data_is_fresh", "newest known_at is 31 h old")
     assert diagnose(replace(sound(), errors=(late,))).cause == Cause.SOURCE_LATE

@@ -109,7 +109,7 @@ def test_a_cancelled_run_broke_nothing() -> None:
 
 
 def test_no_value_of_a_row_leaves_in_a_message() -> None:
-    from orchestration.paging.texts import masked
+    from ml.masking import masked
 
     assert masked("Conversion Error: Could not convert string 'Ann Miller' to INT32") == (
         "Conversion Error: Could not convert string '...' to INT32"

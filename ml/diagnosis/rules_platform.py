@@ -9,6 +9,7 @@ from ml.diagnosis import unusual
 from ml.diagnosis.evidence import Evidence, Failed, TableDays
 from ml.diagnosis.finding import Finding, Said, Sound, number, percent
 from ml.diagnosis.verdict import Cause
+from ml.masking import masked
 from ml.quoting import literal
 
 DISK = re.compile(r"no space left|file too large|quota exceeded|out of disk|disk is full", re.IGNORECASE)
@@ -145,7 +146,7 @@ def _said(known: Evidence, words: re.Pattern[str], cause: Cause, asset: str, con
 
 def _near(message: str, words: re.Pattern[str]) -> str:
     """The part of a long message that says it: nobody reads a stack at night."""
-    text = " ".join(message.split())
+    text = masked(" ".join(message.split()))
     hit = words.search(text)
     first = max(0, hit.start() - 100) if hit else 0
     cut = text[first : first + 260]
@@ -154,5 +155,5 @@ def _near(message: str, words: re.Pattern[str]) -> str:
 
 def line(error: Failed) -> str:
     """One failure in one line."""
-    text = " ".join(error.message.split())
+    text = masked(" ".join(error.message.split()))
     return f"{error.asset} {error.name}: {text[:300]}{'...' if len(text) > 300 else ''}"

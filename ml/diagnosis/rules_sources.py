@@ -9,6 +9,7 @@ from ml.diagnosis import unusual
 from ml.diagnosis.evidence import ColumnDays, Evidence, Load, Source
 from ml.diagnosis.finding import Finding, Said, Sound, number, on, percent
 from ml.diagnosis.verdict import Cause
+from ml.masking import masked, one_line
 from ml.quoting import literal, quoted
 
 FEWEST_LOADS = 3
@@ -27,7 +28,7 @@ def file_unreadable(known: Evidence) -> Said:
         if source.loads and source.loads[-1].failed:
             load = source.loads[-1]
             return _finding(
-                Cause.FILE_UNREADABLE, source, 0.95, (f"not loaded: {load.failed}",), load.day, _loads(source)
+                Cause.FILE_UNREADABLE, source, 0.95, (f"not loaded: {masked(load.failed)}",), load.day, _loads(source)
             )
     return Sound(f"every file of {len(known.sources)} sources could be read") if known.sources else None
 
@@ -185,10 +186,10 @@ def category_renamed(known: Evidence) -> Said:
             usual = {value: sum(shares.get(value, 0) for shares in sound) / len(sound) for value in seen}
             gone = [value for value, share in sorted(usual.items()) if share >= 0.05 and value not in days[-1]]
             said = [
-                f"{table.asset}: {column.name} is '{new[0][1]}' in {percent(new[0][0])} of {table.rows[-1]:,} rows, a "
-                f"value that the {len(sound)} days before never had"
+                f"{table.asset}: {column.name} is '{one_line(new[0][1])}' in {percent(new[0][0])} of "
+                f"{table.rows[-1]:,} rows, a value that the {len(sound)} days before never had"
             ]
-            said += [f"'{value}' is gone; it was {percent(usual[value])} of the rows" for value in gone[:1]]
+            said += [f"'{one_line(value)}' is gone; it was {percent(usual[value])} of the rows" for value in gone[:1]]
             confidence = 0.95 if gone else 0.8
             command = _values_by_day(source, column.name)
             return _finding(Cause.CATEGORY_RENAMED, source, confidence, tuple(said), table.days[began], command)

@@ -9,10 +9,10 @@ import dagster as dg
 from dagster._core.events import JobFailureData
 
 from ml import clock
+from ml.masking import masked
 from orchestration.observing import world as graphs
 from orchestration.paging.cause import ancestors
 from orchestration.paging.model import CHECK, FAILED, NOT_RUN, OK, STEP, Observation, midnight
-from orchestration.paging.texts import masked
 from orchestration.run_info import AS_OF, NOW
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from ml.masking import masked
 from orchestration.paging import answers, incidents, signals, texts
 from orchestration.paging.cause import cases, cause_of
 from orchestration.paging.ledger import Ledger
@@ -95,7 +96,7 @@ def _digest(ledger: Ledger, known: dict[Key, Signal], silent: set[Key], digests:
 
 
 def _line(signal: Signal) -> str:
-    return f"{signal.asset} {cause_of(signal)}: {texts.masked(signal.message)}".rstrip(": ")
+    return f"{signal.asset} {cause_of(signal)}: {masked(signal.message)}".rstrip(": ")
 
 
 class NoSuchIncident(ValueError):

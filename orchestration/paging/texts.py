@@ -1,9 +1,9 @@
 """What messages say, readable at three in the morning: what, since when, data or model, numbers, who waits."""
 
-import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
+from ml.masking import masked
 from orchestration.paging.model import Consumer, Incident, World
 
 LISTED = 6
@@ -17,16 +17,6 @@ UNDIAGNOSED = {
     "model": "the model, or what measures it: nothing above it is broken",
 }
 ROOM = 300  # characters of one piece of evidence
-
-_EMAIL = re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+")
-_QUOTES_A_VALUE = re.compile(r"(Conversion|Constraint|Invalid Input|Out of Range|Cast|Serialization) Error|ValueError")
-_QUOTED = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"")
-
-
-def masked(text: str) -> str:
-    """Without e-mail addresses, and without the values that errors about data quote."""
-    plain = _EMAIL.sub("(address)", text)
-    return _QUOTED.sub("'...'", plain) if _QUOTES_A_VALUE.search(plain) else plain
 
 
 def about(incident: Incident, kind: str, group: str, world: World) -> tuple[str, str]:
