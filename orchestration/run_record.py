@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from ml.masking import masked
 from orchestration.paging import copied
 from orchestration.run_info import NOW, RunInfo
 
@@ -72,7 +73,7 @@ def _run_row(record: Any, instance: "DagsterInstance", info: RunInfo) -> list[An
         _instant(record.start_time),
         _instant(record.end_time) or (datetime.now(UTC).replace(tzinfo=None) if own else None),
         failed.step_key if failed else None,
-        error.message[:2000] if error else None,
+        masked(error.message)[:2000] if error else None,
         json.dumps({key: value for key, value in run.tags.items() if not key.startswith(".")}),
     ]
 
