@@ -183,6 +183,15 @@ def test_no_value_of_a_row_stands_in_the_evidence(words: str) -> None:
     assert "example.com" not in told
 
 
+@pytest.mark.parametrize(
+    ("asset", "name", "said"),
+    [("raw", "raw", "raw: gone"), ("the run", "", "the run: gone"), ("raw/x", "files_load", "raw/x files_load: gone")],
+)
+def test_a_failure_is_named_once(asset: str, name: str, said: str) -> None:
+    failure = Failed(asset, "g", name, "gone", is_step=True)
+    assert diagnose(replace(sound(), errors=(failure,))).evidence == (said,)
+
+
 def test_a_value_that_a_terminal_would_act_on_is_told_as_text() -> None:
     shares = broken(usage().table.values[1].shares, {"We\x1b[2Jb\n\nx" + 99 * "y": 0.5, "mobile": 0.5})
     told = diagnose(with_column(sound(), "channel", shares=shares)).evidence[0]

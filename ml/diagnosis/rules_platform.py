@@ -139,7 +139,7 @@ def _new_value(today: Mapping[str, float], sound: Sequence[Mapping[str, float]])
 def _said(known: Evidence, words: re.Pattern[str], cause: Cause, asset: str, confidence: float, command: str) -> Said:
     """The finding of a cause that failed steps name in their own words."""
     hits = [error for error in known.errors if words.search(error.message)]
-    said = [f"{error.asset} {error.name}: {_near(error.message, words)}" for error in hits[:2]]
+    said = [f"{_place(error)}: {_near(error.message, words)}" for error in hits[:2]]
     said += [f"{len(hits)} steps and checks failed of it"] if len(hits) > 2 else []
     return Finding(cause, asset, confidence, tuple(said), command, known.day) if said else None
 
@@ -156,4 +156,9 @@ def _near(message: str, words: re.Pattern[str]) -> str:
 def line(error: Failed) -> str:
     """One failure in one line."""
     text = masked(" ".join(error.message.split()))
-    return f"{error.asset} {error.name}: {text[:300]}{'...' if len(text) > 300 else ''}"
+    return f"{_place(error)}: {text[:300]}{'...' if len(text) > 300 else ''}"
+
+
+def _place(error: Failed) -> str:
+    """The asset, and the check or step where its name says more."""
+    return error.asset if error.name in ("", error.asset) else f"{error.asset} {error.name}"
