@@ -4,7 +4,7 @@ import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -76,7 +76,14 @@ def environment(company: Company, seed: int) -> Iterator[None]:
         "DO_NOT_TRACK": "1",
         "DAGSTER_DISABLE_TELEMETRY": "1",
     }
-    gone = ("BATON_NOW", "DAGSTER_HOME")
+    with shell(wanted):
+        yield
+
+
+@contextmanager
+def shell(wanted: Mapping[str, str]) -> Iterator[None]:
+    """This process's environment with `wanted`, and without what would lead a drill to the real clock or incidents."""
+    gone = ("BATON_NOW", "DAGSTER_HOME", "BATON_INCIDENTS_URL")
     before = {name: os.environ.get(name) for name in (*wanted, *gone)}
     os.environ.update(wanted)
     for name in gone:
