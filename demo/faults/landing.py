@@ -1,9 +1,5 @@
 """Faults of a delivery: the files of one day, changed after the source wrote them and before anybody reads them."""
 
-import csv
-import gzip
-import io
-import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,19 +8,18 @@ from typing import Any
 import duckdb
 
 from demo.company import folder
+from demo.faults import changes, files
 from demo.faults.fault import Act, Repair, Scene
+from demo.faults.files import Delivery
 from demo.tables import SUFFIX
 from ml.clock import DAY
-
-Rows = list[dict[str, Any]]
 
 
 def null_spike(scene: Scene) -> Repair:
     """A meter that stopped sending a number: empty in 70 % of the rows."""
     column = str(scene.dice.choice(["n_actions", "n_sessions", "active_users"]))
-    return _edit(
-        scene, "usage_events", lambda row: {**row, column: ""} if scene.dice.random() < 0.7 * scene.strength else row
-    )
+    share = 0.7 * scene.strength
+    return _rewrite(scene, "usage_events", lambda whole: changes.emptied(whole, column, share, scene.dice))
 
 
 def unit_change(scene: Scene) -> Repair:
@@ -32,7 +27,8 @@ def unit_change(scene: Scene) -> Repair:
     table, column, factor = _one_of(
         scene, ("usage_events", "n_actions", 60), ("usage_events", "active_users", 100), ("invoices", "amount_usd", 100)
     )
-    return _edit(scene, table, lambda row: {**row, column: _times(row[column], 1 + (factor - 1) * scene.strength)})
+    by = 1 + (factor - 1) * scene.strength
+    return _rewrite(scene, table, lambda whole: changes.multiplied(whole, column, by))
 
 
 def category_renamed(scene: Scene) -> Repair:
@@ -41,47 +37,42 @@ def category_renamed(scene: Scene) -> Repair:
         scene, ("usage_events", "channel", "web", "Web app"), ("usage_events", "channel", "mobile", "ios"),
         ("invoices", "status", "paid", "PAID"),
     )  # fmt: skip
-    return _edit(scene, table, lambda row: {**row, column: new if row[column] == old else row[column]})
+    return _rewrite(scene, table, lambda whole: changes.renamed_value(whole, column, old, new))
 
 
 def clock_shift(scene: Scene) -> Repair:
     """Local time written as UTC."""
     hours = int(scene.dice.choice([-8, -7, 7, 9]))
     shift = timedelta(hours=round(hours * scene.strength))
-
-    def moved(row: dict[str, Any]) -> dict[str, Any]:
-        return {**row, **{name: _later(row[name], shift) for name in ("event_at", "written_at")}}
-
-    return _edit(scene, "usage_events", moved)
+    return _rewrite(scene, "usage_events", lambda whole: changes.moved(whole, ("event_at", "written_at"), shift))
 
 
 def schema_change(scene: Scene) -> Repair:
     """A number arrives as text with its unit, or under another name."""
     if scene.dice.random() < 0.5:
         column = str(scene.dice.choice(["n_actions", "n_sessions"]))
-        return _edit(scene, "usage_events", lambda row: {**row, column: f"{row[column]} pcs"})
-    rename = {"n_actions": "actions"}
-    return _edit(scene, "usage_events", lambda row: {rename.get(name, name): value for name, value in row.items()})
+        return _rewrite(scene, "usage_events", lambda whole: changes.with_unit(whole, column))
+    return _rewrite(scene, "usage_events", lambda whole: changes.renamed_column(whole, "n_actions", "actions"))
 
 
 def duplicate_load(scene: Scene) -> Repair:
     """Yesterday's rows come once more in today's file."""
     table = str(scene.dice.choice(["usage_events", "invoices"]))
     earlier = _read(_file(scene, table, scene.as_of - 2 * DAY))
-    return _rewrite(scene, table, lambda rows: [*rows, *earlier])
+    return _rewrite(scene, table, lambda whole: changes.again(whole, earlier))
 
 
 def landing_truncated(scene: Scene) -> Repair:
     """An export that ended early: a fifth of the lines."""
     kept = 1 - 0.8 * scene.strength
-    return _rewrite(scene, "usage_events", lambda rows: rows[: round(kept * len(rows))])
+    return _rewrite(scene, "usage_events", lambda whole: changes.first_part(whole, kept))
 
 
 def file_unreadable(scene: Scene) -> Repair:
     """A transfer that broke off in the middle of a compressed file."""
     path = _file(scene, str(scene.dice.choice(["usage_events", "accounts", "subscriptions"])))
     whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2])
+    changes.halved(path)
     return lambda: _put(path, whole)
 
 
@@ -113,28 +104,16 @@ def _one_of(scene: Scene, *choices: tuple[Any, ...]) -> tuple[Any, ...]:
     return choices[int(scene.dice.integers(len(choices)))]
 
 
-def _times(text: str, factor: float) -> str:
-    return f"{float(text) * factor:.10g}" if text else text
-
-
-def _later(text: str, shift: timedelta) -> str:
-    return (datetime.fromisoformat(text) + shift).isoformat(sep=" ")
-
-
 def _file(scene: Scene, table: str, as_of: datetime | None = None) -> Path:
     """The file of the day that ends at as_of."""
     return scene.home.landing / table / f"{(as_of or scene.as_of) - DAY:%Y-%m-%d}.{SUFFIX[table]}"
 
 
-def _edit(scene: Scene, table: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Repair:
-    return _rewrite(scene, table, lambda rows: [change(row) for row in rows])
-
-
-def _rewrite(scene: Scene, table: str, change: Callable[[Rows], Rows]) -> Repair:
+def _rewrite(scene: Scene, table: str, change: Callable[[Delivery], Delivery]) -> Repair:
     """Change the day's file. Its repair is what a team would do: take back what was loaded, deliver the right file."""
     path = _file(scene, table)
     whole = path.read_bytes()
-    _write(path, change(_read(path)))
+    files.write(path, change(_read(path)))
 
     def repair() -> None:
         _put(path, whole)
@@ -146,24 +125,8 @@ def _rewrite(scene: Scene, table: str, change: Callable[[Rows], Rows]) -> Repair
     return repair
 
 
-def _read(path: Path) -> Rows:
-    raw = path.read_bytes()
-    text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode()
-    if ".csv" in path.name:
-        return list(csv.DictReader(io.StringIO(text)))
-    return [json.loads(line) for line in text.splitlines()]
-
-
-def _write(path: Path, rows: Rows) -> None:
-    if ".csv" in path.name:
-        buffer = io.StringIO()
-        writer = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        text = buffer.getvalue()
-    else:
-        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    path.write_bytes(gzip.compress(text.encode(), mtime=0) if path.suffix == ".gz" else text.encode())
+def _read(path: Path) -> Delivery:
+    return files.read(path, files.format_of(path))
 
 
 def _put(path: Path, content: bytes) -> None:
