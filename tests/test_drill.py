@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from demo.faults import FAULTS
+from demo.faults import FAULTS, Fault
+from orchestration.cli.drill import COMPANY_SEED
 from orchestration.cli.main import cli
 from orchestration.drill.board import spoken, wilson
 from orchestration.drill.company import drop_older
+from orchestration.drill.many import Crashed, Task, play_all
+from orchestration.drill.play import Drill
 
 ADDRESSES = ("PAGE_DATA", "PAGE_ANALYTICS", "PAGE_ML", "PAGE_SUCCESS")
 
@@ -46,12 +49,26 @@ def test_a_null_spike_is_one_page_to_the_group_that_can_mend_it() -> None:
     assert dict(os.environ) == before
 
 
-@pytest.mark.long
+@pytest.fixture(scope="module")
+def board(home: None) -> dict[str, Drill]:
+    """One drill of each fault, two at a time; the full board is tests/soak/test_drill.py."""
+    tasks = [Task(COMPANY_SEED, fault.name, seed=1) for fault in FAULTS]
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ADDRESSES:
+            patch.delenv(name, raising=False)
+        found = list(play_all(tasks, Path(os.environ["BATON_HOME"]), print))
+    crashed = [each for each in found if isinstance(each, Crashed)]
+    assert not crashed, crashed[0].why
+    return {each.fault: each for each in found if isinstance(each, Drill)}
+
+
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_one_drill_of_each_fault(fault) -> None:
-    shown = run("--fault", fault.name, "--json")
-    (found,) = json.loads(shown.stdout)
-    assert shown.exit_code == 0, found
+def test_one_drill_of_each_fault(fault: Fault, board: dict[str, Drill]) -> None:
+    played = board[fault.name]
+    assert played.right_group, played
+    assert played.right_cause, played
+    assert played.right_number, played
+    assert played.at_once, played
 
 
 @pytest.mark.long
@@ -60,6 +77,13 @@ def test_ten_days_without_a_fault_are_quiet() -> None:
     found = json.loads(shown.stdout)
     assert found["pages"] == []
     assert set(found["causes"]) <= {"benign", "healthy"}
+
+
+def test_a_drill_that_breaks_off_is_told_and_the_others_go_on(tmp_path: Path) -> None:
+    said: list[str] = []
+    (found,) = play_all([Task(COMPANY_SEED, "gremlins")], tmp_path / "no" / "folder" / "\0", said.append, processes=1)
+    assert isinstance(found, Crashed)
+    assert said == [f"1 of 1: gremlins seed 0: {found.why.strip().splitlines()[-1]}"]
 
 
 def test_a_new_snapshot_takes_the_place_of_those_that_older_code_made(tmp_path: Path) -> None:

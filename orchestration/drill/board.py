@@ -56,6 +56,19 @@ def table(drills: Sequence[Drill]) -> list[str]:
     return rows
 
 
+def confidences(drills: Sequence[Drill]) -> list[str]:
+    """What each diagnosis said of its own confidence, beside how often it was right."""
+    by_cause: dict[str, list[Drill]] = defaultdict(list)
+    for drill in drills:
+        if drill.wanted_group or drill.pages:  # of a benign change nothing is said
+            by_cause[drill.cause].append(drill)
+    rows = ["| diagnosed | said | right (95 % Wilson interval) |", "|---|---|---|"]
+    for cause, played in sorted(by_cause.items()):
+        said = sum(drill.confidence for drill in played) / len(played)
+        rows.append(f"| {cause} | {100 * said:.0f} % | {spoken(sum(d.right_cause for d in played), len(played))} |")
+    return rows
+
+
 def misses(drills: Sequence[Drill]) -> list[str]:
     """Every drill in which something was not right, and what it said."""
     found = []

@@ -38,6 +38,7 @@ class Drill:
     first_bad: datetime
     noticed_after: int | None
     cause: str
+    confidence: float
     asset: str
     group: str
     sentence: str
@@ -127,6 +128,7 @@ class _Play:
             first_bad=first_bad,
             noticed_after=noticed,
             cause=worst.cause,
+            confidence=worst.confidence,
             asset=worst.asset,
             group=worst.group,
             sentence=sentence(worst),

@@ -6,16 +6,17 @@ BATON_DRILLS=3 plays fewer seeds per fault, BATON_DRILL_DAYS=20 shorter healthy 
 """
 
 import os
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from demo.faults import FAULTS, Fault
-from ml.home import Home
-from orchestration.drill.board import misses, quiet, table
-from orchestration.drill.company import snapshot
-from orchestration.drill.healthy import Healthy, quiet_days
-from orchestration.drill.play import Drill, drill
+from orchestration.drill.board import confidences, misses, quiet, table
+from orchestration.drill.healthy import Healthy
+from orchestration.drill.many import Crashed, Task, play_all
+from orchestration.drill.play import Drill
 
 REPORT = Path(__file__).parents[2] / "docs" / "reports" / "drill.md"
 SEEDS = (201, 202, 203, 204, 205, 206, 207, 208, 209, 210)[: int(os.environ.get("BATON_DRILLS", "10"))]
@@ -24,62 +25,92 @@ WORLDS = (21, 22, 23, 24, 25, 26, 27, 28, 29, 30)[: int(os.environ.get("BATON_DR
 DAYS = int(os.environ.get("BATON_DRILL_DAYS", "100"))
 ADDRESSES = ("PAGE_DATA", "PAGE_ANALYTICS", "PAGE_ML", "PAGE_SUCCESS")
 
-drills: list[Drill] = []
-worlds: list[Healthy] = []
+
+@dataclass
+class Board:
+    """All that was played."""
+
+    drills: list[Drill] = field(default_factory=list)
+    worlds: list[Healthy] = field(default_factory=list)
+    crashed: list[Crashed] = field(default_factory=list)
+    minutes: float = 0.0
 
 
-@pytest.fixture(scope="module", autouse=True)
-def report():
+@pytest.fixture(scope="module")
+def board(tmp_path_factory: pytest.TempPathFactory) -> Board:
+    """Everything, played once, a process per core; the report is written whatever the tests then say."""
+    found, began = Board(), time.monotonic()
+    tasks = [Task(world, days=DAYS) for world in WORLDS]
+    tasks += [
+        Task(COMPANIES[number % len(COMPANIES)], fault.name, seed)
+        for fault in FAULTS
+        for number, seed in enumerate(SEEDS)
+    ]
     with pytest.MonkeyPatch.context() as patch:
         for name in ADDRESSES:  # nobody is woken by a measurement
             patch.delenv(name, raising=False)
-        yield
-    write()
+        kinds = {Drill: found.drills, Healthy: found.worlds, Crashed: found.crashed}
+        for each in play_all(tasks, tmp_path_factory.mktemp("drills"), lambda text: print(text, flush=True)):
+            kinds[type(each)].append(each)  # type: ignore[attr-defined]  # each list holds its kind
+    found.minutes = (time.monotonic() - began) / 60
+    found.drills.sort(key=lambda drill: ([fault.name for fault in FAULTS].index(drill.fault), drill.seed))
+    found.worlds.sort(key=lambda world: world.seed)
+    write(found)
+    return found
+
+
+def test_nothing_crashed(board: Board):
+    assert board.crashed == []
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_drills_of_a_fault(fault: Fault):
-    played = []
-    for number, seed in enumerate(SEEDS):
-        company = COMPANIES[number % len(COMPANIES)]
-        played.append(drill(fault, snapshot(Home.from_env(), company, print), seed, company))
-        drills.append(played[-1])
+def test_drills_of_a_fault(board: Board, fault: Fault):
+    played = [drill for drill in board.drills if drill.fault == fault.name]
+    assert len(played) == len(SEEDS)
     assert sum(each.right_group for each in played) >= 0.7 * len(played)
 
 
-@pytest.mark.parametrize("seed", WORLDS)
-def test_a_healthy_world_is_quiet(seed: int):
-    worlds.append(quiet_days(snapshot(Home.from_env(), seed, print), seed, DAYS))
-    assert len(worlds[-1].pages) <= max(1, DAYS // 100 * 3)
+def test_the_board(board: Board):
+    n = len(board.drills)
+    assert sum(each.right_group for each in board.drills) >= 0.95 * n
+    assert sum(each.right_cause for each in board.drills) >= 0.90 * n
+    assert sum(each.right_number for each in board.drills) >= 0.95 * n
+    assert all(each.at_once for each in board.drills)
 
 
-def test_the_board():
-    n = len(drills)
-    assert sum(each.right_group for each in drills) >= 0.95 * n
-    assert sum(each.right_cause for each in drills) >= 0.90 * n
-    assert sum(each.right_number for each in drills) >= 0.95 * n
-    assert sum(len(world.pages) for world in worlds) <= len(worlds)
+def test_healthy_worlds_are_quiet(board: Board):
+    assert len(board.worlds) == len(WORLDS)
+    assert sum(len(world.pages) for world in board.worlds) <= len(board.worlds)
 
 
-def write() -> None:
+def write(board: Board) -> None:
+    crashed = [f"- **{each.task}** broke off:\n\n```text\n{each.why.strip()}\n```" for each in board.crashed]
     lines = [
         "# Drills: who is paged, and with what diagnosis",
         "",
-        "Written by `make soak` (`tests/soak/test_drill.py`). Each fault at its declared strength on the drill",
-        f"company: 500 accounts, answers after 7 + 1 days. Seeds of the faults: {', '.join(map(str, SEEDS))};",
+        f"Written by `make soak` in {board.minutes:.0f} minutes (`BATON_LONG=1 .venv/bin/python -m pytest -s",
+        "tests/soak/test_drill.py` alone). Each fault at its declared strength on the drill company: 500 accounts,",
+        f"answers after 7 + 1 days. Seeds of the faults: {', '.join(map(str, SEEDS))};",
         f"of the companies: {', '.join(map(str, COMPANIES))}. None was looked at while thresholds were chosen;",
         "company 1, seeds 0 to 9, and company 11, seeds 101 to 103, were.",
         "",
-        *table(drills),
+        *table(board.drills),
+        "",
+        "## Confidence",
+        "",
+        "What a diagnosis says of itself, beside how often it was right.",
+        "",
+        *confidences(board.drills),
         "",
         "## Misses",
         "",
-        *misses(drills),
+        *misses(board.drills),
+        *crashed,
         "",
         "## Healthy worlds",
         "",
-        *(quiet(worlds) if worlds else ["Not played."]),
+        *(quiet(board.worlds) if board.worlds else ["Not played."]),
         "",
     ]
-    if drills:
+    if board.drills:
         REPORT.write_text("\n".join(lines))

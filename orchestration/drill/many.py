@@ -1,0 +1,68 @@
+"""Many drills and healthy worlds: one process per core, each playing on copies of its own."""
+
+import os
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+from ml.home import Home
+from orchestration.drill.company import snapshot
+from orchestration.drill.healthy import Healthy, quiet_days
+from orchestration.drill.play import Drill, drill
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one process plays next: a fault by name with its dice, or days without one. company: its seed."""
+
+    company: int
+    fault: str = ""
+    seed: int = 0
+    days: int = 0
+
+
+@dataclass(frozen=True)
+class Crashed:
+    """A task that ended in an error of ours, which is neither right nor wrong: why."""
+
+    task: Task
+    why: str
+
+
+Played = Drill | Healthy | Crashed
+
+
+def play(task: Task, home: Path) -> Drill | Healthy:
+    """One task, below `home` (where the companies are kept)."""
+    from demo.faults import named
+
+    company = snapshot(Home(home).ensure(), task.company, print)
+    if task.days:
+        return quiet_days(company, task.company, task.days)
+    return drill(named(task.fault), company, task.seed, task.company)
+
+
+def play_all(
+    tasks: Sequence[Task], home: Path, say: Callable[[str], None], processes: int | None = None
+) -> Iterator[Played]:
+    """All tasks, in the order in which they end; `say` hears of each. Default: a process per core."""
+    # Processes that are started anew: one that is forked while DuckDB's threads run may wait for ever.
+    with ProcessPoolExecutor(processes or os.cpu_count() or 1, mp_context=get_context("spawn")) as pool:
+        waiting = {pool.submit(play, task, home): task for task in tasks}
+        for number, done in enumerate(as_completed(waiting), 1):
+            task, error = waiting[done], done.exception()
+            found = Crashed(task, "".join(traceback.format_exception(error))) if error else done.result()
+            what = f"{task.fault} seed {task.seed}" if task.fault else f"healthy company {task.company}"
+            say(f"{number} of {len(tasks)}: {what}: {_short(found)}")
+            yield found
+
+
+def _short(found: Played) -> str:
+    if isinstance(found, Crashed):
+        return found.why.strip().splitlines()[-1]
+    if isinstance(found, Healthy):
+        return f"{len(found.pages)} pages in {found.days} days, {found.seconds:.0f} s"
+    return f"{found.cause}, {len(found.pages)} page(s), {found.mornings} mornings, {found.seconds:.0f} s"
