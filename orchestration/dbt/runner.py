@@ -1,5 +1,6 @@
 """dbt in this process: one build at a time, its result events as they happen, the warehouse free when it ends."""
 
+import gc
 import json
 import queue
 import threading
@@ -54,6 +55,10 @@ class Build:
                 finally:
                     _stop(thread)
                     close_connections()
+                    if self._result is None or not self._result.success:
+                        # A query that failed leaves a ring of exception, traceback and cursor (Python 3.13): the file
+                        # would stay open until the next collection.
+                        gc.collect()
         raise_on_failure(self._result)
 
     def _run(self, manifest: Any, home: Home) -> None:
