@@ -24,6 +24,9 @@ COMPANY_SEED = 1
 @click.option("--company", default=COMPANY_SEED, show_default=True, help="The seed of the drill company.")
 @click.option("--healthy", is_flag=True, help="Days without a fault: nobody should hear anything.")
 @click.option("--days", default=14, show_default=True, type=click.IntRange(1, 366), help="How many, with --healthy.")
+@click.option("--own", is_flag=True, help="This home's newest morning on a scratch copy, not the demo company.")
+@click.option("--product", help="One product of this home, with --own. Default: all that Baton trains.")
+@click.option("--send", is_flag=True, help="With --own: send the messages to the groups' addresses.")
 @click.option("--messages", is_flag=True, help="Show every message as its receiver gets it.")
 @JSON
 @click.pass_context
@@ -34,6 +37,9 @@ def command(
     company: int,
     healthy: bool,
     days: int,
+    own: bool,
+    product: str | None,
+    send: bool,
     messages: bool,
     as_json: bool,
 ) -> None:
@@ -43,18 +49,30 @@ def command(
     delivered for real to the page addresses of the groups (PAGE_DATA, PAGE_ML ...), to a file where none is set. Exit
     code 1: somebody heard the wrong thing, or nobody heard anything.
 
+    --own plays the newest morning of this home again on a scratch copy, with faults in its deliveries. Nothing is sent
+    unless you say --send. Exit code 1 also: that morning is broken already, or no fault could be played on its data.
+
     \b
     Examples:
       baton drill --fault null_spike
       baton drill --fault concept_drift --seed 3 --messages
       baton drill --healthy --days 30
+      baton drill --own --product churn --fault null_spike --messages
     """
-    from orchestration.drill.company import snapshot
-
     if find_spec("demo") is None:
         raise CommandFailed(
             "the demo company is not here, and its faults with it. Next: restore the folder demo/", USAGE
         )
+    if own:
+        from orchestration.cli.drill_own import play
+
+        if healthy:
+            raise click.UsageError("--healthy plays the demo company: say it without --own")
+        ctx.exit(play(faults, product, seed, send, messages, as_json))
+    if product or send:
+        raise click.UsageError("--product and --send go with --own")
+    from orchestration.drill.company import snapshot
+
     chosen = _named(faults)
     place = snapshot(Home.from_env(), company, lambda text: click.echo(text, err=True))
     if healthy:

@@ -48,11 +48,26 @@ class Morning:
 
 @dataclass(frozen=True)
 class Days:
-    """Plays mornings of `home` with the project of `graph`. hook: called at each moment a fault may act at."""
+    """Plays mornings of `home` with the project of `graph`. hook: called at each moment a fault may act at.
+
+    only: the products that are played; none named, all that Baton trains. writes: sources with a writer write.
+    """
 
     home: Home
     graph: Graph
     hook: Hook
+    only: tuple[str, ...] = ()
+    writes: bool = True
+
+    @property
+    def trained(self) -> list[Product]:
+        """The products that are built and scored."""
+        return [product for product in self.graph.trained if not self.only or product.name in self.only]
+
+    @property
+    def models(self) -> set[str]:
+        """Unique ids of all that a morning builds."""
+        return {uid for product in self.trained for uid in self._above(product) | self._below(product)}
 
     def play(self, now: datetime, first: datetime | None = None) -> Morning:
         """The morning of `now`; where `first` is given, its loads since that as_of one by one, and all else at once."""
@@ -66,7 +81,7 @@ class Days:
                 # Each delivery at its own morning: what is loaded later was known later, too late for its day.
                 self._load(told, as_of + (now - last))
             self.hook("raw", last)
-            for product in self.graph.trained:
+            for product in self.trained:
                 self._build(told, self._above(product), now, days)
                 self.hook("prepared", last)
                 self._score(told, product, now, days)
@@ -75,7 +90,7 @@ class Days:
         except Stopped:
             told.is_stopped = True  # the failures say why
         with _timed(told, "diagnosis"):
-            products = list(self.graph.products.values())
+            products = [each for each in self.graph.products.values() if not self.only or each.name in self.only]
             told.diagnoses = diagnosis.of_home(
                 self.home, self.graph.manifest, products, now, told.failures, ends_run=True
             )
@@ -89,7 +104,7 @@ class Days:
         told, days = Morning(now), _days(first, clock.as_of(now))
         self._write(now)
         self._load(told, now)
-        for product in self.graph.trained:
+        for product in self.trained:
             self._build(told, self._above(product, with_training=True), now, days)
             with open_warehouse(self.home) as con:
                 train(con, product, cut=first, now=now, home=self.home, tags={"dagster_run_id": RUN_ID})
@@ -123,7 +138,7 @@ class Days:
 
         from orchestration.assets.landing import writers
 
-        for props in writers(self.graph.manifest).values():
+        for props in writers(self.graph.manifest).values() if self.writes else ():
             module, _, name = str(props["source_meta"]["landing"]["writer"]).partition(":")
             getattr(import_module(module), name)(self.home, as_of)
 
@@ -216,7 +231,7 @@ class Days:
     @property
     def _monitoring(self) -> set[str]:
         """Models whose tests the rules stand for: they read the same tables."""
-        return {uid for product in self.graph.trained for uid in self._below(product)}
+        return {uid for product in self.trained for uid in self._below(product)}
 
     def assets_of(self, step: str) -> list[str]:
         """The assets that a step makes; a dbt node's own where it is named."""
@@ -226,10 +241,16 @@ class Days:
         if step == "raw":
             return [f"{table.schema}/{table.name}" for table in load_sources(self.graph.manifest)]
         if step == "dbt":
-            uids = {uid for product in self.graph.trained for uid in self._above(product)}
+            uids = {uid for product in self.trained for uid in self._above(product)}
             return sorted(self._asset(uid) for uid in uids)
         nodes = self.graph.manifest["nodes"].values()
         return ["/".join(asset_key(node).path) for node in nodes if node["name"] == step] or [step]
+
+    def planned(self) -> set[str]:
+        """The assets of a whole morning."""
+        models = {uid for product in self.graph.trained for uid in self._above(product) | self._below(product)}
+        logs = {product.asset("predictions") for product in self.graph.trained}
+        return {*self.assets_of("raw"), *(self._asset(uid) for uid in models), *logs}
 
     def _asset(self, uid: str) -> str:
         from orchestration.dbt.translator import asset_key

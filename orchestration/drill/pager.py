@@ -1,7 +1,7 @@
 """The real pager on a drill's home: what a morning said becomes observations; incidents, outbox and delivery follow."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ from orchestration.drill.day import RUN_ID, Days, Morning
 from orchestration.outcome import CheckOutcome
 
 if TYPE_CHECKING:
+    from orchestration.paging.channels import Channel
     from orchestration.paging.model import Incident, Observation, World
 
 QUICK = timedelta(milliseconds=50)
@@ -23,8 +24,10 @@ class Paged:
     incidents: tuple["Incident", ...]
 
 
-def observe(days: Days, told: Morning) -> Paged:
+def observe(days: Days, told: Morning, channel: "Channel | None" = None) -> Paged:
     """One look of the pager at the end of a morning, and one round of delivery to the groups' own addresses.
+
+    channel: what carries the messages, the real one where none is given.
 
     Whoever is paged answers at once: a page that nobody answers goes to the backup, and that is not what a drill asks.
     """
@@ -45,7 +48,7 @@ def observe(days: Days, told: Morning) -> Paged:
         before = len(messages(kept))
         pager = Pager(kept, world)
         pager.observe([list(observations(days, told, world))], told.now, diagnose)
-        Courier(kept, world.teams, patience=Patience(1, QUICK, QUICK, 5)).deliver(told.now)
+        Courier(kept, world.teams, channel, Patience(1, QUICK, QUICK, 5)).deliver(told.now)
         for incident in incidents(kept):
             if incident.state == OPEN:
                 pager.acknowledge(incident.id, "drill", told.now)
@@ -53,9 +56,9 @@ def observe(days: Days, told: Morning) -> Paged:
 
 
 def observations(days: Days, told: Morning, world: "World") -> Iterator["Observation"]:
-    """The morning as the pager hears it: failed checks and steps, those that passed, and the diagnosis as a check."""
+    """The morning as the pager hears it: failed checks and steps, what passed, was not reached, and the diagnosis."""
     from orchestration import diagnosis
-    from orchestration.paging.model import CHECK, FAILED, OK, STEP, Observation
+    from orchestration.paging.model import CHECK, FAILED, NOT_RUN, OK, STEP, Observation
 
     as_of = clock.as_of(told.now)
 
@@ -79,7 +82,11 @@ def observations(days: Days, told: Morning, world: "World") -> Iterator["Observa
         else:
             for asset in days.assets_of(failure.asset):
                 yield seen(asset, STEP, "materialized", FAILED, failure.message)
-    if not told.is_stopped:
+    if told.is_stopped:
+        made = {asset for step in told.built for asset in days.assets_of(step)}
+        for asset in days.planned() - made - broken:
+            yield replace(seen(asset, NOT_RUN, "planned", FAILED), command="")
+    else:
         for product, found in told.diagnoses.items():
             status, text = (FAILED, diagnosis.sentence(found)) if found.is_fault else (OK, "")
             yield seen(f"{product}/health", CHECK, diagnosis.NAME, status, text, found.group)

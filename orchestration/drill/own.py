@@ -1,0 +1,244 @@
+"""The newest morning of a home played again on a scratch copy: once as it was, then with faults in its deliveries."""
+
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ml import clock
+from ml.home import Home
+from orchestration.drill import rewind
+from orchestration.drill.company import shell
+from orchestration.drill.day import Days, Morning
+from orchestration.drill.play import Drill
+from orchestration.drill.scratch import scratch_copy
+from orchestration.paging.model import PAGES, Message
+
+if TYPE_CHECKING:
+    from demo.faults.own import Aim, Cannot, OwnFault
+    from ml.diagnosis.evidence import Source
+    from orchestration.paging.channels import Channel
+
+SILENT = {"DO_NOT_TRACK": "1", "DAGSTER_DISABLE_TELEMETRY": "1"}
+REPAIR_TAKES = timedelta(hours=1)
+MOST_REASONS = 4
+
+
+class AlreadyBroken(RuntimeError):
+    """The morning is not quiet without any fault, so a fault on top of it would prove nothing."""
+
+
+@dataclass(frozen=True)
+class Played:
+    """A drill, and what was done to which table."""
+
+    drill: Drill
+    did: str
+
+
+@dataclass(frozen=True)
+class NotPlayed:
+    """A fault that nothing of the morning can show, and why."""
+
+    fault: str
+    why: str
+
+
+class Shown:
+    """A channel that keeps messages to itself: a rehearsal wakes nobody."""
+
+    def send(self, address: str, message: Message, title: str) -> None:
+        """Nothing leaves."""
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """A scratch home as it was before `morning`: `start` is its warehouse, `delivered` the files that came then.
+
+    landed: assets of the tables that Baton loads.
+    """
+
+    days: Days
+    morning: rewind.Morning
+    start: Path
+    delivered: Path
+    channel: "Channel | None"
+    landed: frozenset[str]
+
+    def control(self) -> Morning:
+        """The morning as it was. Raises AlreadyBroken where it is not quiet."""
+        told = self._played()
+        if not _is_quiet(told):
+            raise AlreadyBroken(_said(told))
+        return told
+
+    @cached_property
+    def sources(self) -> "list[Source]":
+        """What a diagnosis knows of each table above the products after the control."""
+        from ml.diagnosis.lineage import lineage
+        from ml.diagnosis.read import read
+        from ml.warehouse import open_warehouse
+
+        found: dict[str, Source] = {}
+        with open_warehouse(self.days.home) as con:
+            for product in self.days.trained:
+                above = lineage(self.days.graph.manifest, product)
+                known = read(con, product, above, self.morning.now, (), self.days.home)
+                found |= {each.table.asset: each for each in known.sources}
+        return [found[asset] for asset in sorted(found)]
+
+    def play(self, fault: "OwnFault", seed: int) -> Played | NotPlayed:
+        """One fault, its repair, and what everybody heard; the control comes first."""
+        from demo.faults.own import Aim
+
+        began, candidates = time.monotonic(), list(self._candidates(fault))
+        aims = [each for each in candidates if isinstance(each, Aim)]
+        if not aims:
+            return NotPlayed(fault.name, _reasons([each for each in candidates if not isinstance(each, Aim)]))
+        dice = np.random.default_rng([seed, 7])
+        aim = aims[int(dice.integers(len(aims)))]
+        for left in self.days.home.root.glob("incidents.db*"):
+            left.unlink()
+        did: list[str] = []
+        told = self._played(lambda: did.append(fault.act(aim, dice)))
+        messages = self._heard(told)
+        mended = self._played()
+        messages += self._heard(replace(mended, now=mended.now + REPAIR_TAKES))
+        names = ", ".join(path.relative_to(self.days.home.landing).as_posix() for path in aim.paths)
+        drill = _drill(fault, aim, seed, told, messages, 0 if _is_quiet(mended) else None, time.monotonic() - began)
+        return Played(drill, f"{aim.asset}: {did[0]} ({names})")
+
+    def _candidates(self, fault: "OwnFault") -> "Iterator[Aim | Cannot]":
+        from demo.faults.own import Aim, Cannot
+
+        for source in self.sources:
+            files = [file for file in self.morning.files if file.asset == source.table.asset]
+            if not files:
+                is_loaded = source.table.asset in self.landed
+                why = "nothing came that morning" if is_loaded else "another tool loads it, there is no file to change"
+                yield Cannot(source.table.asset, why)
+                continue
+            table = files[0].table
+            instants = dict.fromkeys(filter(None, (table.event_at, table.written_at)))
+            aim = Aim(
+                asset=source.table.asset,
+                group=source.table.group,
+                paths=tuple(file.path for file in files),
+                format=table.format,
+                rows=sum(file.n_rows for file in files),
+                is_outcome=source.is_outcome,
+                instants=tuple(instants),
+            )
+            yield from fault.find(aim, source)
+
+    def _played(self, act: Callable[[], None] = lambda: None) -> Morning:
+        """The morning from its start, after `act` on its files."""
+        home = self.days.home
+        home.warehouse.with_name(f"{home.warehouse.name}.wal").unlink(missing_ok=True)
+        shutil.copyfile(self.start, home.warehouse)
+        shutil.rmtree(home.landing)
+        shutil.copytree(self.delivered, home.landing)
+        act()
+        return self.days.play(self.morning.now)
+
+    def _heard(self, told: Morning) -> list[dict[str, str]]:
+        from orchestration.drill.pager import observe
+
+        return list(observe(self.days, told, self.channel).messages)
+
+
+@contextmanager
+def rehearsal(home: Home, only: Sequence[str], send: bool, say: Callable[[str], None]) -> Iterator[Rehearsal]:
+    """A rehearsal on a copy of `home`. only: its products; none named, all. Raises ScratchError, NothingToPlay."""
+    from ml.warehouse import open_warehouse
+    from orchestration.definitions import load_graph
+    from orchestration.sources import load_sources
+
+    with scratch_copy(home, say) as copy, shell({"BATON_HOME": str(copy.root), **SILENT}):
+        graph = load_graph(copy)
+        days = Days(copy, graph, lambda moment, as_of: None, tuple(only), writes=False)
+        start, delivered = copy.root.parent / "start.duckdb", copy.root.parent / "delivered"
+        delivered.mkdir()
+        with open_warehouse(copy) as con:
+            tables = load_sources(graph.manifest)
+            morning = rewind.rewound(con, tables, days.trained, _anew(days), home.landing, delivered)
+        copy.warehouse.replace(start)
+        placed = tuple(replace(f, path=copy.landing / f.path.relative_to(delivered)) for f in morning.files)
+        channel = None if send else Shown()
+        landed = frozenset(f"{table.schema}/{table.name}" for table in tables)
+        yield Rehearsal(days, replace(morning, files=placed), start, delivered, channel, landed)
+
+
+def _anew(days: Days) -> list[str]:
+    """Relations that keep what they were: built anew, or they would remember the morning that is taken back."""
+    kept = {f"{product.name}_scoring_set" for product in days.trained}
+    nodes = [days.graph.manifest["nodes"][uid] for uid in sorted(days.models)]
+    return [
+        f'"{node["schema"]}"."{node["alias"]}"'
+        for node in nodes
+        if node["config"]["materialized"] == "incremental" and node["name"] not in kept
+    ]
+
+
+def _is_quiet(told: Morning) -> bool:
+    return not told.failures and not any(found.is_fault for found in told.diagnoses.values())
+
+
+def _said(told: Morning) -> str:
+    from orchestration.diagnosis import sentence
+    from orchestration.outcome import CheckOutcome
+
+    faults = [f"{found.product}: {sentence(found)}" for found in told.diagnoses.values() if found.is_fault]
+    failed = [f"{each.asset} {each.check}" for each in told.failures if isinstance(each, CheckOutcome)]
+    failed += [f"{each.asset}: {each.message}" for each in told.failures if not isinstance(each, CheckOutcome)]
+    return "; ".join(faults or failed)
+
+
+def _reasons(found: "Sequence[Cannot]") -> str:
+    assets: dict[str, list[str]] = {}
+    for each in found:
+        assets.setdefault(each.why, []).append(each.asset)
+    said = [f"{', '.join(dict.fromkeys(at))}: {why}" for why, at in assets.items()]
+    more = f"; and {len(said) - MOST_REASONS} more" if len(said) > MOST_REASONS else ""
+    return "; ".join(said[:MOST_REASONS]) + more if said else "no table above the product has such a column"
+
+
+def _drill(
+    fault: "OwnFault",
+    aim: "Aim",
+    seed: int,
+    told: Morning,
+    messages: list[dict[str, str]],
+    resolved_after: int | None,
+    seconds: float,
+) -> Drill:
+    from orchestration.diagnosis import sentence
+
+    faults = [found for found in told.diagnoses.values() if found.is_fault]
+    worst = (faults or list(told.diagnoses.values()))[0]
+    return Drill(
+        fault=fault.name,
+        seed=seed,
+        wanted_cause=fault.cause_at(aim),
+        wanted_group=aim.group,
+        first_bad=clock.as_of(told.now),
+        noticed_after=0 if faults else None,
+        cause=worst.cause,
+        confidence=worst.confidence,
+        asset=worst.asset,
+        group=worst.group,
+        sentence=sentence(worst),
+        pages=tuple((each["group"], each["title"]) for each in messages if each["kind"] in PAGES),
+        blocked=tuple(sorted({each["group"] for each in messages if each["kind"] == "blocked"})),
+        resolved_after=resolved_after,
+        mornings=2,
+        seconds=seconds,
+        bodies=tuple(f"to {each['group']} ({each['kind']}): {each['title']}\n{each['body']}" for each in messages),
+    )
