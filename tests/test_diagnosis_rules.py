@@ -207,6 +207,16 @@ def test_a_file_of_rejects_is_no_late_file() -> None:
     assert diagnose(replace(rejected, errors=(late,))).cause == Cause.SCHEMA_CHANGE
 
 
+def test_an_empty_file_is_a_file_that_came_and_the_next_missing_one_is_late() -> None:
+    """Of a small source nothing may have happened; yesterday's empty file still lies there today."""
+    quiet = last_load(files=0, rows=0, empty=1)(sound())
+    assert diagnose(quiet).cause != Cause.SOURCE_LATE
+    loads = usage().loads
+    late = (*loads[:-2], replace(loads[-2], files=0, rows=0, empty=1), replace(loads[-1], files=0, rows=0, empty=1))
+    found = diagnose(with_source(sound(), loads=late))
+    assert (found.cause, found.since) == (Cause.SOURCE_LATE, loads[-1].day - timedelta(days=1))
+
+
 def test_the_group_is_the_assets_and_else_the_products() -> None:
     assert diagnose(CASES["nulls"][0](sound())).group == "data_engineering"
     assert diagnose(CASES["sql"][0](sound())).group == "analytics_engineering"

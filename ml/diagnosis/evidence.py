@@ -44,7 +44,7 @@ class TableDays:
 
 @dataclass(frozen=True)
 class Load:
-    """What one run loaded into a raw table."""
+    """What one run loaded into a raw table. empty: files without a byte that lay there, of this day and of others."""
 
     day: datetime
     files: int
@@ -53,6 +53,7 @@ class Load:
     reasons: str = ""
     failed: str = ""
     undeclared: str = ""
+    empty: int = 0
 
 
 @dataclass(frozen=True)

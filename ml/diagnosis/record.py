@@ -20,6 +20,7 @@ create table if not exists ops.loads (
     as_of timestamp, asset varchar, files bigint, rows bigint, rejected bigint, reasons varchar, failed varchar,
     undeclared varchar, last_row_id bigint, primary key (as_of, asset)
 );
+alter table ops.loads add column if not exists empty bigint default 0;
 create table if not exists ops.model_code (as_of timestamp, asset varchar, code varchar, primary key (as_of, asset));
 """
 
@@ -29,15 +30,16 @@ def record_load(con: "DuckDBPyConnection", asset: str, load: Load, last_row_id: 
     con.execute(_TABLES)
     con.execute(
         """
-        insert into ops.loads values (?, ?, ?, ?, ?, ?, ?, ?, ?)
+        insert into ops.loads values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         on conflict do update set files = files + excluded.files, rows = rows + excluded.rows,
             rejected = rejected + excluded.rejected, failed = excluded.failed, last_row_id = excluded.last_row_id,
+            empty = excluded.empty,
             reasons = coalesce(nullif(excluded.reasons, ''), reasons),
             undeclared = coalesce(nullif(excluded.undeclared, ''), undeclared)
         """,
         [
             *(load.day, asset, load.files, load.rows, load.rejected),
-            *(load.reasons, load.failed, load.undeclared, last_row_id),
+            *(load.reasons, load.failed, load.undeclared, last_row_id, load.empty),
         ],
     )
 
@@ -59,10 +61,12 @@ def record_code(con: "DuckDBPyConnection", as_of: datetime, code: Mapping[str, s
 
 def loads(con: "DuckDBPyConnection", asset: str, day: datetime, n: int = 29) -> tuple[Load, ...]:
     """The last `n` recorded loads up to `day`, oldest first; empty where `day` itself was not recorded."""
-    if not columns_in(con, "ops", "loads"):
+    known = columns_in(con, "ops", "loads")
+    if not known:
         return ()
+    empty = "coalesce(empty, 0)" if "empty" in known else "0"
     rows = con.execute(
-        "select as_of, files, rows, rejected, reasons, failed, undeclared from ops.loads "
+        f"select as_of, files, rows, rejected, reasons, failed, undeclared, {empty} from ops.loads "
         "where asset = ? and as_of <= ? order by as_of desc limit ?",
         [asset, day, n],
     ).fetchall()

@@ -60,15 +60,18 @@ def source_late(known: Evidence) -> Said:
 
 
 def _silent(loads: tuple[Load, ...]) -> list[Load]:
-    """The newest loads without a file, where those before them brought one nearly every time."""
-    silent: list[Load] = []
-    for load in reversed(loads):
-        if load.files or load.failed:
-            break
-        silent.insert(0, load)
-    before = loads[: len(loads) - len(silent)]
-    regular = len(before) >= FEWEST_LOADS and sum(load.files > 0 for load in before) >= 0.9 * len(before)
-    return silent if regular else []
+    """The newest loads without a file, where those before them brought one nearly every time.
+
+    An empty file is one too: of a small source nothing may have happened that day.
+    """
+    earlier = (None, *loads)
+    came = [
+        bool(load.files or load.failed or (before and load.empty > before.empty))
+        for before, load in zip(earlier, loads, strict=False)
+    ]
+    n_before = max((position + 1 for position, found in enumerate(came) if found), default=0)
+    regular = n_before >= FEWEST_LOADS and sum(came[:n_before]) >= 0.9 * n_before
+    return list(loads[n_before:]) if regular else []
 
 
 def schema_change(known: Evidence) -> Said:

@@ -22,6 +22,7 @@ def remember(con: "DuckDBPyConnection", asset: str, report: LoadReport, now: dat
         reasons=", ".join(f"{reason}: {count}" for reason, count in sorted(report.rejects_by_reason.items())),
         failed="; ".join(str(file) for file in report.files_failed),
         undeclared=", ".join(report.unexpected_columns),
+        empty=report.files_empty,
     )
     relation = ".".join(f'"{part}"' for part in asset.split("/"))
     row = con.execute(f"select coalesce(max(row_id), 0) from {relation}").fetchone()
