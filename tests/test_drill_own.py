@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -15,13 +16,17 @@ from click.testing import CliRunner, Result
 from demo_runs import NOW, copied, day_after, inside
 
 from demo.faults.files import Delivery, read, write
+from demo.faults.own import OWN_FAULTS, Cannot
 from ml.clock import DAY
+from ml.diagnosis.evidence import Source, TableDays
 from ml.home import Home
 from orchestration import run_lock
 from orchestration.cli.main import cli
 from orchestration.drill.company import shell
+from orchestration.drill.own import Marked, aims_of
 from orchestration.drill.rewind import taken_back
 from orchestration.drill.scratch import ScratchError, refuse_without_room
+from orchestration.paging.model import Message
 from orchestration.sources.loader import load_table
 from orchestration.sources.table import Column, SourceTable
 
@@ -152,6 +157,24 @@ def test_a_disk_without_room_is_refused_before_anything_is_copied(tmp_path: Path
     refuse_without_room(gigabyte, 2 * gigabyte, tmp_path)
     with pytest.raises(ScratchError, match=r"1\.0 GB free; a drill on a copy of this home needs 1\.0 GB"):
         refuse_without_room(gigabyte, gigabyte, tmp_path)
+
+
+def test_a_message_that_is_sent_says_first_that_it_is_a_drill(heard: list[str]) -> None:
+    message = Message("key", 1, "opened", "data_engineering", "raw/x is broken", "What       raw/x", NOW)
+    Marked().send(os.environ["PAGE_DATA"], message, message.title)
+    (got,) = [json.loads(each) for each in heard]
+    assert got["title"] == "Drill: raw/x is broken"
+    assert got["message"].startswith("This is a drill on a copy")
+    assert got["message"].endswith("What       raw/x")
+
+
+def test_a_table_that_another_tool_loads_is_told_from_one_that_nothing_came_for() -> None:
+    days = TableDays("raw/orders", "data_engineering", (), ())
+    told = [list(aims_of(OWN_FAULTS[0], [Source(days)], (), landed)) for landed in (set(), {"raw/orders"})]
+    assert told == [
+        [Cannot("raw/orders", "another tool loads it, there is no file to change")],
+        [Cannot("raw/orders", "nothing came that morning")],
+    ]
 
 
 def test_a_drill_never_reaches_the_incidents_of_the_team(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

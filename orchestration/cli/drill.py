@@ -26,7 +26,7 @@ COMPANY_SEED = 1
 @click.option("--days", default=14, show_default=True, type=click.IntRange(1, 366), help="How many, with --healthy.")
 @click.option("--own", is_flag=True, help="This home's newest morning on a scratch copy, not the demo company.")
 @click.option("--product", help="One product of this home, with --own. Default: all that Baton trains.")
-@click.option("--send", is_flag=True, help="With --own: send the messages to the groups' addresses.")
+@click.option("--send", is_flag=True, help="With --own: send the messages, marked as a drill.")
 @click.option("--messages", is_flag=True, help="Show every message as its receiver gets it.")
 @JSON
 @click.pass_context

@@ -24,7 +24,7 @@ def play(faults: Sequence[str], product: str | None, seed: int, send: bool, mess
     chosen, only = _faults(faults), _products(home, product)
     try:
         with rehearsal(home, only, send, lambda text: click.echo(text, err=True)) as place:
-            return _all(place, chosen, seed, messages, as_json)
+            return _all(place, chosen, seed, messages, as_json, send)
     except AlreadyBroken as error:
         first = only[0]
         raise CommandFailed(
@@ -70,7 +70,9 @@ def _products(home: Home, name: str | None) -> list[str]:
     raise CommandFailed(f"product is {name!r}; this project trains {known}", USAGE)
 
 
-def _all(place: "Rehearsal", faults: "Sequence[OwnFault]", seed: int, messages: bool, as_json: bool) -> int:
+def _all(
+    place: "Rehearsal", faults: "Sequence[OwnFault]", seed: int, messages: bool, as_json: bool, is_sent: bool
+) -> int:
     from orchestration.drill.own import Played
 
     say = (lambda text: None) if as_json else click.echo
@@ -88,7 +90,8 @@ def _all(place: "Rehearsal", faults: "Sequence[OwnFault]", seed: int, messages: 
 
         left = [asdict(each) for each in found if not isinstance(each, Played)]
         emit_json({"now": morning.now, "played": [asdict(each) for each in played], "not_played": left})
-    say(f"{len(played)} of {len(found)} faults played; messages were {'sent' if place.channel is None else 'not sent'}")
+    sent = "went to the groups' addresses, marked as a drill" if is_sent else "were not sent"
+    say(f"{len(played)} of {len(found)} faults played; messages {sent}")
     good = all(each.drill.right_cause and each.drill.right_group and each.drill.right_number for each in played)
     return 0 if played and good else FAILED
 

@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -19,6 +19,7 @@ from orchestration.drill.company import shell
 from orchestration.drill.day import Days, Morning
 from orchestration.drill.play import Drill
 from orchestration.drill.scratch import scratch_copy
+from orchestration.paging.channels import Apprise
 from orchestration.paging.model import PAGES, Message
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from orchestration.paging.channels import Channel
 
 SILENT = {"DO_NOT_TRACK": "1", "DAGSTER_DISABLE_TELEMETRY": "1"}
+DRILL = "This is a drill on a copy of the home (baton drill --own --send). Nothing is broken, there is nothing to do."
 REPAIR_TAKES = timedelta(hours=1)
 MOST_REASONS = 4
 
@@ -58,6 +60,14 @@ class Shown:
         """Nothing leaves."""
 
 
+class Marked:
+    """The real channel; each message says first that it is a drill: who gets it runs to a table that is sound."""
+
+    def send(self, address: str, message: Message, title: str) -> None:
+        """Raises NotDelivered, as the real one does."""
+        Apprise().send(address, replace(message, body=f"{DRILL}\n\n{message.body}"), f"Drill: {title}")
+
+
 @dataclass(frozen=True)
 class Rehearsal:
     """A scratch home as it was before `morning`: `start` is its warehouse, `delivered` the files that came then.
@@ -69,7 +79,7 @@ class Rehearsal:
     morning: rewind.Morning
     start: Path
     delivered: Path
-    channel: "Channel | None"
+    channel: "Channel"
     landed: frozenset[str]
 
     def control(self) -> Morning:
@@ -98,7 +108,8 @@ class Rehearsal:
         """One fault, its repair, and what everybody heard; the control comes first."""
         from demo.faults.own import Aim
 
-        began, candidates = time.monotonic(), list(self._candidates(fault))
+        began = time.monotonic()
+        candidates = list(aims_of(fault, self.sources, self.morning.files, self.landed))
         aims = [each for each in candidates if isinstance(each, Aim)]
         if not aims:
             return NotPlayed(fault.name, _reasons([each for each in candidates if not isinstance(each, Aim)]))
@@ -115,29 +126,6 @@ class Rehearsal:
         drill = _drill(fault, aim, seed, told, messages, 0 if _is_quiet(mended) else None, time.monotonic() - began)
         return Played(drill, f"{aim.asset}: {did[0]} ({names})")
 
-    def _candidates(self, fault: "OwnFault") -> "Iterator[Aim | Cannot]":
-        from demo.faults.own import Aim, Cannot
-
-        for source in self.sources:
-            files = [file for file in self.morning.files if file.asset == source.table.asset]
-            if not files:
-                is_loaded = source.table.asset in self.landed
-                why = "nothing came that morning" if is_loaded else "another tool loads it, there is no file to change"
-                yield Cannot(source.table.asset, why)
-                continue
-            table = files[0].table
-            instants = dict.fromkeys(filter(None, (table.event_at, table.written_at)))
-            aim = Aim(
-                asset=source.table.asset,
-                group=source.table.group,
-                paths=tuple(file.path for file in files),
-                format=table.format,
-                rows=sum(file.n_rows for file in files),
-                is_outcome=source.is_outcome,
-                instants=tuple(instants),
-            )
-            yield from fault.find(aim, source)
-
     def _played(self, act: Callable[[], None] = lambda: None) -> Morning:
         """The morning from its start, after `act` on its files."""
         home = self.days.home
@@ -152,6 +140,33 @@ class Rehearsal:
         from orchestration.drill.pager import observe
 
         return list(observe(self.days, told, self.channel).messages)
+
+
+def aims_of(
+    fault: "OwnFault", sources: "Sequence[Source]", files: Sequence[rewind.Delivered], landed: Set[str]
+) -> "Iterator[Aim | Cannot]":
+    """What `fault` may hit among `files`; for each table where it may hit nothing, why. landed: Baton loads them."""
+    from demo.faults.own import Aim, Cannot
+
+    for source in sources:
+        came = [file for file in files if file.asset == source.table.asset]
+        if not came:
+            is_loaded = source.table.asset in landed
+            why = "nothing came that morning" if is_loaded else "another tool loads it, there is no file to change"
+            yield Cannot(source.table.asset, why)
+            continue
+        table = came[0].table
+        instants = dict.fromkeys(filter(None, (table.event_at, table.written_at)))
+        aim = Aim(
+            asset=source.table.asset,
+            group=source.table.group,
+            paths=tuple(file.path for file in came),
+            format=table.format,
+            rows=sum(file.n_rows for file in came),
+            is_outcome=source.is_outcome,
+            instants=tuple(instants),
+        )
+        yield from fault.find(aim, source)
 
 
 @contextmanager
@@ -171,7 +186,7 @@ def rehearsal(home: Home, only: Sequence[str], send: bool, say: Callable[[str], 
             morning = rewind.rewound(con, tables, days.trained, _anew(days), home.landing, delivered)
         copy.warehouse.replace(start)
         placed = tuple(replace(f, path=copy.landing / f.path.relative_to(delivered)) for f in morning.files)
-        channel = None if send else Shown()
+        channel = Marked() if send else Shown()
         landed = frozenset(f"{table.schema}/{table.name}" for table in tables)
         yield Rehearsal(days, replace(morning, files=placed), start, delivered, channel, landed)
 
