@@ -11,20 +11,23 @@ from pathlib import Path
 from threading import Thread
 
 import duckdb
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from demo_runs import NOW, copied, day_after, inside
 
+from demo.faults import changes
 from demo.faults.files import Delivery, read, write
 from demo.faults.own import OWN_FAULTS, Cannot
 from ml.clock import DAY
 from ml.diagnosis.evidence import Source, TableDays
+from ml.diagnosis.lineage import Raw
 from ml.home import Home
 from orchestration import run_lock
 from orchestration.cli.main import cli
 from orchestration.drill.company import shell
 from orchestration.drill.own import Marked, aims_of
-from orchestration.drill.rewind import taken_back
+from orchestration.drill.rewind import Delivered, Refused, put_in, taken_back, taken_out
 from orchestration.drill.scratch import ScratchError, refuse_without_room
 from orchestration.paging.model import Message
 from orchestration.sources.loader import load_table
@@ -170,11 +173,41 @@ def test_a_message_that_is_sent_says_first_that_it_is_a_drill(heard: list[str]) 
 
 def test_a_table_that_another_tool_loads_is_told_from_one_that_nothing_came_for() -> None:
     days = TableDays("raw/orders", "data_engineering", (), ())
-    told = [list(aims_of(OWN_FAULTS[0], [Source(days)], (), landed)) for landed in (set(), {"raw/orders"})]
-    assert told == [
-        [Cannot("raw/orders", "another tool loads it, there is no file to change")],
-        [Cannot("raw/orders", "nothing came that morning")],
+    orders = SourceTable("raw", "orders", "", "parquet", (), ())
+    file = Delivered(orders, Path("orders.parquet"), 20)
+    unreadable = next(fault for fault in OWN_FAULTS if fault.name == "file_unreadable")
+    assert list(aims_of(unreadable, [Source(days)], (), {"raw/orders"})) == [
+        Cannot("raw/orders", "nothing came that morning")
     ]
+    (told,) = aims_of(unreadable, [Source(days)], (file,), set())
+    assert isinstance(told, Cannot)
+    assert "another tool loads it" in told.why
+    (aim,) = aims_of(unreadable, [Source(days)], (file,), {"raw/orders"})
+    assert not isinstance(aim, Cannot)
+
+
+def test_rows_of_another_tool_are_taken_out_and_put_in_as_they_were(tmp_path: Path) -> None:
+    columns = {"known_at": "timestamp", "id": "uuid", "n": "integer not null", "usd": "decimal(9, 2)", "note": "json"}
+    orders = Raw("raw/orders", '"raw"."orders"', "data", {}, (), "known_at", None, is_landed=False, is_outcome=False)
+    with duckdb.connect() as con:
+        con.execute("create schema raw")
+        con.execute(f"create table raw.orders ({', '.join(f'{name} {kind}' for name, kind in columns.items())})")
+        con.execute(
+            "insert into raw.orders select timestamp '2026-03-01' + interval (i) hour, uuid(), i, i + 0.25, "
+            "'{\"a\": 1}' from range(72) t(i)"
+        )
+        before = con.execute("from raw.orders order by n").fetchall()
+        (file,) = taken_out(con, orders, datetime(2026, 3, 4), tmp_path)
+        assert con.execute("from raw.orders order by n").fetchall() == before[:48]
+        put_in(con, file)
+        assert con.execute("from raw.orders order by n").fetchall() == before
+        con.execute("delete from raw.orders where n >= 48")
+        write(file.path, changes.multiplied(read(file.path, "parquet"), "n", 100))
+        put_in(con, file)
+        assert con.execute("select min(n), count(*) from raw.orders where n > 47").fetchall() == [(4800, 24)]
+        write(file.path, changes.emptied(read(file.path, "parquet"), "n", 2, np.random.default_rng(1)))
+        with pytest.raises(Refused, match="raw/orders: the table does not take"):
+            put_in(con, file)
 
 
 def test_a_drill_never_reaches_the_incidents_of_the_team(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

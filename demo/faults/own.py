@@ -55,13 +55,17 @@ Act = Callable[[Aim, np.random.Generator], str]  # what was done, in words
 
 @dataclass(frozen=True)
 class OwnFault:
-    """find: what it could hit of a table; act: hits it, and says what it did. cause: what a diagnosis should say."""
+    """find: what it could hit of a table; act: hits it, and says what it did. cause: what a diagnosis should say.
+
+    of_the_loader: only Baton's own loader meets it; in a table that another tool fills nothing would be different.
+    """
 
     name: str
     about: str
     cause: str
     find: Find
     act: Act
+    of_the_loader: bool = False
 
     def cause_at(self, aim: Aim) -> str:
         """Late outcomes have a name of their own."""
@@ -227,12 +231,12 @@ def _change(aim: Aim, change: Callable[[Delivery], Delivery]) -> None:
 
 
 OWN_FAULTS = (
-    OwnFault("file_unreadable", "half a file, another encoding", "file_unreadable", _unreadable, _unread),
-    OwnFault("source_late", "a delivery does not come", "source_late", _late, _gone),
-    OwnFault("schema_change", "a number as text", "schema_change", _schema, _with_unit),
-    OwnFault("duplicate_load", "the rows come twice", "duplicate_load", _any, _twice),
+    OwnFault("file_unreadable", "half a file, another encoding", "file_unreadable", _unreadable, _unread, True),
+    OwnFault("source_late", "a delivery does not come", "source_late", _late, _gone, True),
+    OwnFault("schema_change", "a number as text", "schema_change", _schema, _with_unit, True),
+    OwnFault("duplicate_load", "the rows come twice", "duplicate_load", _any, _twice, True),
     OwnFault("landing_truncated", "a fifth of the lines", "source_volume", _volume, _fifth),
-    OwnFault("clock_shift", "local time as UTC", "clock_shift", _clock, _shift),
+    OwnFault("clock_shift", "local time as UTC", "clock_shift", _clock, _shift, True),
     OwnFault("null_spike", "a value empty in 70 % of rows", "null_spike", _null_spike, _spike),
     OwnFault("category_renamed", "a value spelled anew", "category_renamed", _category, _rename),
     OwnFault("unit_change", "100 times", "unit_change", _unit_change, _unit),

@@ -25,6 +25,7 @@ from orchestration.paging.model import PAGES, Message
 if TYPE_CHECKING:
     from demo.faults.own import Aim, Cannot, OwnFault
     from ml.diagnosis.evidence import Source
+    from ml.diagnosis.lineage import Raw
     from orchestration.paging.channels import Channel
 
 SILENT = {"DO_NOT_TRACK": "1", "DAGSTER_DISABLE_TELEMETRY": "1"}
@@ -118,22 +119,31 @@ class Rehearsal:
         for left in self.days.home.root.glob("incidents.db*"):
             left.unlink()
         did: list[str] = []
-        told = self._played(lambda: did.append(fault.act(aim, dice)))
+        try:
+            told = self._played(lambda: did.append(fault.act(aim, dice)))
+        except rewind.Refused as error:
+            return NotPlayed(fault.name, str(error))
         messages = self._heard(told)
         mended = self._played()
         messages += self._heard(replace(mended, now=mended.now + REPAIR_TAKES))
         names = ", ".join(path.relative_to(self.days.home.landing).as_posix() for path in aim.paths)
+        where = names if aim.asset in self.landed else "in the copy of the table, which another tool loads"
         drill = _drill(fault, aim, seed, told, messages, 0 if _is_quiet(mended) else None, time.monotonic() - began)
-        return Played(drill, f"{aim.asset}: {did[0]} ({names})")
+        return Played(drill, f"{aim.asset}: {did[0]} ({where})")
 
     def _played(self, act: Callable[[], None] = lambda: None) -> Morning:
         """The morning from its start, after `act` on its files."""
+        from ml.warehouse import open_warehouse
+
         home = self.days.home
         home.warehouse.with_name(f"{home.warehouse.name}.wal").unlink(missing_ok=True)
         shutil.copyfile(self.start, home.warehouse)
         shutil.rmtree(home.landing)
         shutil.copytree(self.delivered, home.landing)
         act()
+        with open_warehouse(home) as con:
+            for file in self.morning.files:
+                rewind.put_in(con, file)
         return self.days.play(self.morning.now)
 
     def _heard(self, told: Morning) -> list[dict[str, str]]:
@@ -151,9 +161,10 @@ def aims_of(
     for source in sources:
         came = [file for file in files if file.asset == source.table.asset]
         if not came:
-            is_loaded = source.table.asset in landed
-            why = "nothing came that morning" if is_loaded else "another tool loads it, there is no file to change"
-            yield Cannot(source.table.asset, why)
+            yield Cannot(source.table.asset, "nothing came that morning")
+            continue
+        if fault.of_the_loader and source.table.asset not in landed:
+            yield Cannot(source.table.asset, "another tool loads it, whose files and reports Baton never sees")
             continue
         table = came[0].table
         instants = dict.fromkeys(filter(None, (table.event_at, table.written_at)))
@@ -183,12 +194,26 @@ def rehearsal(home: Home, only: Sequence[str], send: bool, say: Callable[[str], 
         delivered.mkdir()
         with open_warehouse(copy) as con:
             tables = load_sources(graph.manifest)
-            morning = rewind.rewound(con, tables, days.trained, _anew(days), home.landing, delivered)
+            others = _others(days)
+            morning = rewind.rewound(con, tables, days.trained, others, _anew(days), home.landing, delivered)
         copy.warehouse.replace(start)
         placed = tuple(replace(f, path=copy.landing / f.path.relative_to(delivered)) for f in morning.files)
         channel = Marked() if send else Shown()
         landed = frozenset(f"{table.schema}/{table.name}" for table in tables)
         yield Rehearsal(days, replace(morning, files=placed), start, delivered, channel, landed)
+
+
+def _others(days: Days) -> "list[Raw]":
+    """Tables above the products that another tool fills."""
+    from ml.diagnosis.lineage import lineage
+
+    found = {
+        raw.asset: raw
+        for product in days.trained
+        for raw in lineage(days.graph.manifest, product).sources
+        if not raw.is_landed
+    }
+    return [found[asset] for asset in sorted(found)]
 
 
 def _anew(days: Days) -> list[str]:
