@@ -192,6 +192,13 @@ def test_a_failure_is_named_once(asset: str, name: str, said: str) -> None:
     assert diagnose(replace(sound(), errors=(failure,))).evidence == (said,)
 
 
+def test_a_failure_is_told_in_words_not_classes_and_not_from_the_middle_of_one() -> None:
+    held = "ml.warehouse.WarehouseLocked: /srv/warehouse.duckdb is held by python (PID 7)"
+    assert diagnose(failed(held)(sound())).evidence[0].endswith(": /srv/warehouse.duckdb is held by python (PID 7)")
+    full = f"TransactionContext Error: {'very ' * 30}long: could not write: no space left on device"
+    assert ": ...very very" in diagnose(failed(full)(sound())).evidence[0]
+
+
 def test_a_value_that_a_terminal_would_act_on_is_told_as_text() -> None:
     shares = broken(usage().table.values[1].shares, {"We\x1b[2Jb\n\nx" + 99 * "y": 0.5, "mobile": 0.5})
     told = diagnose(with_column(sound(), "channel", shares=shares)).evidence[0]

@@ -146,16 +146,21 @@ def _said(known: Evidence, words: re.Pattern[str], cause: Cause, asset: str, con
 
 def _near(message: str, words: re.Pattern[str]) -> str:
     """The part of a long message that says it: nobody reads a stack at night."""
-    text = masked(" ".join(message.split()))
+    text = _plain(message)
     hit = words.search(text)
-    first = max(0, hit.start() - 100) if hit else 0
+    first = text.rfind(" ", 0, max(0, hit.start() - 99)) + 1 if hit else 0
     cut = text[first : first + 260]
     return f"{'...' if first else ''}{cut}{'...' if first + 260 < len(text) else ''}"
 
 
+def _plain(message: str) -> str:
+    """On one line, without values of rows and without the name of a Python class in front."""
+    return masked(re.sub(r"^(\w+\.)+[A-Z]\w*: ", "", " ".join(message.split())))
+
+
 def line(error: Failed) -> str:
     """One failure in one line."""
-    text = masked(" ".join(error.message.split()))
+    text = _plain(error.message)
     return f"{_place(error)}: {text[:300]}{'...' if len(text) > 300 else ''}"
 
 
