@@ -25,9 +25,11 @@ from ml.diagnosis.lineage import Raw
 from ml.home import Home
 from orchestration import run_lock
 from orchestration.cli.main import cli
+from orchestration.drill.aims import aims_of
+from orchestration.drill.channels import Marked
 from orchestration.drill.company import shell
-from orchestration.drill.own import Marked, aims_of
-from orchestration.drill.rewind import Delivered, Refused, put_in, taken_back, taken_out
+from orchestration.drill.others import Delivered, Refused, put_in, taken_out
+from orchestration.drill.rewind import taken_back
 from orchestration.drill.scratch import ScratchError, refuse_without_room
 from orchestration.paging.model import Message
 from orchestration.sources.loader import load_table

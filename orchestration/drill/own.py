@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -15,23 +15,23 @@ import numpy as np
 from ml import clock
 from ml.home import Home
 from orchestration.drill import rewind
+from orchestration.drill.aims import aims_of, reasons
+from orchestration.drill.channels import Marked, Shown
 from orchestration.drill.company import shell
 from orchestration.drill.day import Days, Morning
+from orchestration.drill.others import Refused, put_in
 from orchestration.drill.play import Drill
 from orchestration.drill.scratch import scratch_copy
-from orchestration.paging.channels import Apprise
-from orchestration.paging.model import PAGES, Message
+from orchestration.paging.model import PAGES
 
 if TYPE_CHECKING:
-    from demo.faults.own import Aim, Cannot, OwnFault
+    from demo.faults.own import Aim, OwnFault
     from ml.diagnosis.evidence import Source
     from ml.diagnosis.lineage import Raw
     from orchestration.paging.channels import Channel
 
 SILENT = {"DO_NOT_TRACK": "1", "DAGSTER_DISABLE_TELEMETRY": "1"}
-DRILL = "This is a drill on a copy of the home (baton drill --own --send). Nothing is broken, there is nothing to do."
 REPAIR_TAKES = timedelta(hours=1)
-MOST_REASONS = 4
 
 
 class AlreadyBroken(RuntimeError):
@@ -52,21 +52,6 @@ class NotPlayed:
 
     fault: str
     why: str
-
-
-class Shown:
-    """A channel that keeps messages to itself: a rehearsal wakes nobody."""
-
-    def send(self, address: str, message: Message, title: str) -> None:
-        """Nothing leaves."""
-
-
-class Marked:
-    """The real channel; each message says first that it is a drill: who gets it runs to a table that is sound."""
-
-    def send(self, address: str, message: Message, title: str) -> None:
-        """Raises NotDelivered, as the real one does."""
-        Apprise().send(address, replace(message, body=f"{DRILL}\n\n{message.body}"), f"Drill: {title}")
 
 
 @dataclass(frozen=True)
@@ -113,7 +98,7 @@ class Rehearsal:
         candidates = list(aims_of(fault, self.sources, self.morning.files, self.landed))
         aims = [each for each in candidates if isinstance(each, Aim)]
         if not aims:
-            return NotPlayed(fault.name, _reasons([each for each in candidates if not isinstance(each, Aim)]))
+            return NotPlayed(fault.name, reasons([each for each in candidates if not isinstance(each, Aim)]))
         dice = np.random.default_rng([seed, 7])
         aim = aims[int(dice.integers(len(aims)))]
         for left in self.days.home.root.glob("incidents.db*"):
@@ -121,7 +106,7 @@ class Rehearsal:
         did: list[str] = []
         try:
             told = self._played(lambda: did.append(fault.act(aim, dice)))
-        except rewind.Refused as error:
+        except Refused as error:
             return NotPlayed(fault.name, str(error))
         messages = self._heard(told)
         mended = self._played()
@@ -143,41 +128,13 @@ class Rehearsal:
         act()
         with open_warehouse(home) as con:
             for file in self.morning.files:
-                rewind.put_in(con, file)
+                put_in(con, file)
         return self.days.play(self.morning.now)
 
     def _heard(self, told: Morning) -> list[dict[str, str]]:
         from orchestration.drill.pager import observe
 
         return list(observe(self.days, told, self.channel).messages)
-
-
-def aims_of(
-    fault: "OwnFault", sources: "Sequence[Source]", files: Sequence[rewind.Delivered], landed: Set[str]
-) -> "Iterator[Aim | Cannot]":
-    """What `fault` may hit among `files`; for each table where it may hit nothing, why. landed: Baton loads them."""
-    from demo.faults.own import Aim, Cannot
-
-    for source in sources:
-        came = [file for file in files if file.asset == source.table.asset]
-        if not came:
-            yield Cannot(source.table.asset, "nothing came that morning")
-            continue
-        if fault.of_the_loader and source.table.asset not in landed:
-            yield Cannot(source.table.asset, "another tool loads it, whose files and reports Baton never sees")
-            continue
-        table = came[0].table
-        instants = dict.fromkeys(filter(None, (table.event_at, table.written_at)))
-        aim = Aim(
-            asset=source.table.asset,
-            group=source.table.group,
-            paths=tuple(file.path for file in came),
-            format=table.format,
-            rows=sum(file.n_rows for file in came),
-            is_outcome=source.is_outcome,
-            instants=tuple(instants),
-        )
-        yield from fault.find(aim, source)
 
 
 @contextmanager
@@ -239,15 +196,6 @@ def _said(told: Morning) -> str:
     failed = [f"{each.asset} {each.check}" for each in told.failures if isinstance(each, CheckOutcome)]
     failed += [f"{each.asset}: {each.message}" for each in told.failures if not isinstance(each, CheckOutcome)]
     return "; ".join(faults or failed)
-
-
-def _reasons(found: "Sequence[Cannot]") -> str:
-    assets: dict[str, list[str]] = {}
-    for each in found:
-        assets.setdefault(each.why, []).append(each.asset)
-    said = [f"{', '.join(dict.fromkeys(at))}: {why}" for why, at in assets.items()]
-    more = f"; and {len(said) - MOST_REASONS} more" if len(said) > MOST_REASONS else ""
-    return "; ".join(said[:MOST_REASONS]) + more if said else "no table above the product has such a column"
 
 
 def _drill(

@@ -7,14 +7,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow.parquet as pq
-
 from ml import clock
 from ml.diagnosis.lineage import Raw
 from ml.ops_tables import columns_in, columns_of
 from ml.product import Product
 from ml.quoting import quoted
 from ml.warehouse import first_row
+from orchestration.drill.others import Delivered, is_table, taken_out
 from orchestration.sources.books import LEDGER, REJECTS
 from orchestration.sources.files import LandingFile, content_hash
 from orchestration.sources.table import SourceTable
@@ -24,29 +23,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 
-OTHERS = "loaded_by_another_tool"
-
-
-class Refused(RuntimeError):
-    """A table does not take the rows that a fault made: a constraint, a type. Its loader would have stopped there."""
-
-
 class NothingToPlay(RuntimeError):
     """The home has no morning that can be played again."""
-
-
-@dataclass(frozen=True)
-class Delivered:
-    """One file of the morning, as it lies in the scratch home. n_rows: rows of it that were loaded."""
-
-    table: SourceTable
-    path: Path
-    n_rows: int
-
-    @property
-    def asset(self) -> str:
-        """The raw table as an asset."""
-        return f"{self.table.schema}/{self.table.name}"
 
 
 @dataclass(frozen=True)
@@ -120,7 +98,7 @@ def rewound(
         of_the_day = f"prediction_id in (select prediction_id from {log} where as_of >= ?)"
         con.execute(f"delete from {product.relation('prediction_features')} where {of_the_day}", [as_of])
         con.execute(f"delete from {log} where as_of >= ?", [as_of])
-        if _is_table(con, product.name, "scoring_set"):
+        if is_table(con, product.name, "scoring_set"):
             con.execute(f"delete from {product.relation('scoring_set')} where as_of >= ?", [as_of])
     con.execute("checkpoint")
     return Morning(now, tuple(files))
@@ -149,35 +127,6 @@ def taken_back(
         con.execute(f"delete from {REJECTS} where source_table = ? and file = ?", [table.full_name, name])
         yield Delivered(table, path, n_new)
     con.execute(f"delete from {table.relation} where {new}")
-
-
-def taken_out(con: "DuckDBPyConnection", raw: Raw, as_of: datetime, target: Path) -> Iterator[Delivered]:
-    """Rows of the morning of a table that another tool fills."""
-    schema, name = raw.asset.split("/")
-    known_at = raw.known_at if raw.known_at in columns_in(con, schema, name) else None
-    if known_at is None or not _is_table(con, schema, name):
-        return
-    new = f"{quoted(known_at)} >= timestamp '{clock.sql(as_of - clock.DAY)}'"
-    rows: pa.Table = con.sql(f"from {raw.relation} where {new}").to_arrow_table()
-    if rows.num_rows:
-        path = target / OTHERS / f"{schema}.{name}.parquet"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(rows, path)
-        con.execute(f"delete from {raw.relation} where {new}")
-        yield Delivered(SourceTable(schema, name, "", "parquet", (), ()), path, rows.num_rows)
-
-
-def put_in(con: "DuckDBPyConnection", file: Delivered) -> None:
-    """What another tool would have done: the rows of its file into its table. Raises Refused."""
-    import duckdb
-
-    if file.path.parent.name != OTHERS:
-        return
-    try:
-        con.execute(f"insert into {file.table.relation} by name from read_parquet(?)", [str(file.path)])
-    except (duckdb.ConstraintException, duckdb.ConversionException) as error:
-        why = f"the table does not take what the fault makes of its rows ({type(error).__name__})"
-        raise Refused(f"{file.asset}: {why}") from error
 
 
 def _came(con: "DuckDBPyConnection", table: SourceTable, as_of: datetime) -> str:
@@ -225,8 +174,3 @@ def _text(value: Any, form: str) -> Any:
     if isinstance(value, int | float) and form == "jsonl":
         return value
     return str(value)
-
-
-def _is_table(con: "DuckDBPyConnection", schema: str, name: str) -> bool:
-    asked = "select 1 from duckdb_tables() where schema_name = ? and table_name = ?"
-    return first_row(con, asked, [schema, name]) is not None
