@@ -101,6 +101,14 @@ def test_absence_is_what_the_purchase_log_says(home: Home) -> None:
     assert told == {customer: int(not any(start < day <= end for day in days)) for customer, days in purchases.items()}
 
 
+def test_what_was_loaded_is_on_record_under_the_archives_own_day(home: Home) -> None:
+    """Its diagnosis looks back from that day: a load of today would hide it, and every change of the SQL since."""
+    with duckdb.connect(str(home.warehouse), read_only=True) as con:
+        assert con.execute("select as_of, asset, files from ops.loads").fetchall() == [
+            (datetime(1998, 7, 1), "raw/purchases", 1)
+        ]
+
+
 def test_tables_that_another_loader_fills_serve_as_well(tmp_path: Path) -> None:
     """Without `landing` in the source nothing is loaded; the graph reads what is there."""
     from orchestration.launch import run_due

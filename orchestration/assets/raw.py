@@ -1,6 +1,6 @@
 """`raw/*`: landing files into raw tables, one step for all tables, each asset with its own load report."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,16 +52,16 @@ def raw_tables(manifest: Props, translator: Translator, project: "DbtProject") -
     def load(context: dg.AssetExecutionContext) -> Iterator[Any]:
         from ml.warehouse import open_warehouse
         from orchestration.sources.loader import load_table
-        from orchestration.sources.remembered import remember
         from orchestration.sources.spec import load_sources
 
         info: RunInfo = context.resources.run_info
         tables = {dg.AssetKey([table.schema, table.name]): table for table in load_sources(manifest)}
         selected = context.selected_asset_check_keys
+        reports: dict[dg.AssetKey, LoadReport] = {}
         with lock.retried(), open_warehouse(info.home) as con:
             for key in sorted(context.selected_asset_keys):
-                report = load_table(con, tables[key], info.home.landing, info.now)
-                remember(con, key.to_user_string(), report, info.now)
+                report = reports[key] = load_table(con, tables[key], info.home.landing, info.now)
+                _remember(con, {key: report}, info, is_whole=False)
                 schema = {COLUMN_SCHEMA: column_schema(con, tables[key].relation, described=described[key])}
                 yield dg.MaterializeResult(key, metadata=report_metadata(report) | schema)
                 if not report.rows_total and not any(info.home.landing.glob(tables[key].path)):
@@ -71,8 +71,23 @@ def raw_tables(manifest: Props, translator: Translator, project: "DbtProject") -
                         yield result
                 if dg.AssetCheckKey(key, freshness.NAME) in selected:
                     yield freshness_result(con, by_key[key], info)
+            _remember(con, reports, info, is_whole=True)
 
     return [load]
+
+
+def _remember(
+    con: "DuckDBPyConnection", reports: "Mapping[dg.AssetKey, LoadReport]", info: RunInfo, is_whole: bool
+) -> None:
+    """Keep what was loaded, each table at once; of an archive all together: its day is known when all of it is in."""
+    from orchestration.sources.remembered import remember
+
+    is_archive = info.tags.get(CLOCK) == "data"
+    if is_archive != is_whole:
+        return
+    known = [report.newest_known_at for report in reports.values() if report.newest_known_at]
+    for key, report in reports.items():
+        remember(con, key.to_user_string(), report, max(known, default=info.now) if is_archive else info.now)
 
 
 def _nothing_landed(path: str, landing: Path) -> "FailedFile":
