@@ -62,6 +62,7 @@ def board(home: None) -> dict[str, Drill]:
     return {each.fault: each for each in found if isinstance(each, Drill)}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_one_drill_of_each_fault(fault: Fault, board: dict[str, Drill]) -> None:
     played = board[fault.name]
