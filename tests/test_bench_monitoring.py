@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+pytestmark = pytest.mark.long  # what it compares, the tests of the package prove too
 BENCH = Path(__file__).parents[1] / "bench"
 KEY = "window_kind, window_end, slice_name, slice_value, model_version, basis"
 # What the script computes as the package does at any size; its AUC is binned wherever it is not overall per day.

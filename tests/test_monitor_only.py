@@ -147,6 +147,7 @@ def test_a_run_loads_builds_and_checks_and_neither_trains_nor_predicts(world: tu
     assert ("nba/performance", "within_the_floors_of_the_exposure") in judged
 
 
+@pytest.mark.long
 def test_a_second_run_changes_nothing(world: tuple[Home, RunOutcome]) -> None:
     from orchestration.launch import run_due
 
