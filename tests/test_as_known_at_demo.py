@@ -41,6 +41,7 @@ def numbers(found: dict[str, Any]) -> list[dict[str, Any]]:
     return [{k: v for k, v in row.items() if not any(part in k for part in UNKNOWN_THEN)} for row in found["rows"]]
 
 
+@pytest.mark.long
 def test_asked_at_x_it_is_what_the_run_at_x_printed(first: FirstRun) -> None:
     for arguments in (["--slice", "plan"], ["--window", "28d"]):
         printed, asked = ask(first.home, *arguments), ask(first.home, "--known-at", NOW.isoformat(), *arguments)

@@ -317,6 +317,7 @@ def test_days_that_were_missed_are_scored_in_one_run_and_scored_days_stay(first:
 # dbt alone
 
 
+@pytest.mark.long
 def test_dbt_build_alone_changes_no_table(first: FirstRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = first.copy(tmp_path)
     monkeypatch.setitem(demo_runs.COMPANY, "BATON_NOW", NOW.isoformat())
