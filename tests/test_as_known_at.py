@@ -10,6 +10,7 @@ from how_many import examples
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from macro_harness import MacroHarness
+from monitoring_world import LOG, SCORING
 
 DAY_0 = datetime(2025, 3, 1)
 PLACEHOLDER = "2001-01-01 00:00:00"  # rendered once; the real now is put in its place
@@ -24,12 +25,6 @@ PRODUCTS = {
     "latest": {**SPEC, "decide": {"per": "3 days", "policy": "latest"}},
     "lapse": {**SPEC, "decide": {"per": "entity"}, "outcome": {**SPEC["outcome"], "positive": "absence"}},
 }
-LOG = {
-    "prediction_id": "bigint", "account_id": "varchar", "as_of": "timestamp", "predicted_at": "timestamp",
-    "known_at": "timestamp", "score": "double", "threshold": "double", "predicted_label": "integer",
-    "model_version": "integer", "is_holdout": "boolean", "role": "varchar",
-}  # fmt: skip
-SCORING = {"account_id": "varchar", "as_of": "timestamp", "plan": "varchar", "saved_usd": "double"}
 RAW = {
     "account_id": "varchar", "churn_id": "integer", "event_at": "timestamp", "known_at": "timestamp",
     "row_id": "bigint", "is_deleted": "boolean",

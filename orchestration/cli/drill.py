@@ -12,6 +12,7 @@ from orchestration.cli.errors import FAILED, USAGE, CommandFailed
 from orchestration.cli.options import JSON
 
 if TYPE_CHECKING:
+    from orchestration.drill.company import Company
     from orchestration.drill.healthy import Healthy
     from orchestration.drill.play import Drill
 
@@ -71,19 +72,14 @@ def command(
         ctx.exit(play(faults, product, seed, send, messages, as_json))
     if product or send:
         raise click.UsageError("--product and --send go with --own")
-    from orchestration.drill.company import snapshot
+    ctx.exit(_healthy(company, days, as_json) if healthy else _drills(faults, seed, company, messages, as_json))
 
-    chosen = _named(faults)
-    place = snapshot(Home.from_env(), company, lambda text: click.echo(text, err=True))
-    if healthy:
-        from orchestration.drill.healthy import quiet_days
 
-        found = quiet_days(place, company, days)
-        _print_healthy(found, as_json)
-        ctx.exit(FAILED if found.pages else 0)
+def _drills(faults: Sequence[str], seed: int, company: int, messages: bool, as_json: bool) -> int:
+    """Faults at the drill company, one after the other; the exit code."""
     from orchestration.drill.play import drill
 
-    played = []
+    chosen, place, played = _named(faults), _company(company), []
     for fault in chosen:
         played.append(drill(fault, place, seed, company))
         if not as_json:
@@ -92,8 +88,22 @@ def command(
         from orchestration.cli.output import emit_json
 
         emit_json([asdict(each) for each in played])
-    if not all(each.right_cause and each.right_group and each.right_number for each in played):
-        ctx.exit(FAILED)
+    return 0 if all(each.is_right for each in played) else FAILED
+
+
+def _healthy(company: int, days: int, as_json: bool) -> int:
+    """Days of the drill company without a fault; the exit code."""
+    from orchestration.drill.healthy import quiet_days
+
+    found = quiet_days(_company(company), company, days)
+    _print_healthy(found, as_json)
+    return FAILED if found.pages else 0
+
+
+def _company(seed: int) -> "Company":
+    from orchestration.drill.company import snapshot
+
+    return snapshot(Home.from_env(), seed, lambda text: click.echo(text, err=True))
 
 
 def _named(faults: Sequence[str]) -> list[Any]:
@@ -108,8 +118,8 @@ def _named(faults: Sequence[str]) -> list[Any]:
 
 def lines(found: "Drill", messages: bool = False) -> Iterator[str]:
     """One drill as people read it."""
-    good = found.right_cause and found.right_group and found.right_number
-    yield f"{'ok  ' if good else 'MISS'} {found.fault} (seed {found.seed}, first bad day {found.first_bad:%Y-%m-%d})"
+    mark = "ok  " if found.is_right else "MISS"
+    yield f"{mark} {found.fault} (seed {found.seed}, first bad day {found.first_bad:%Y-%m-%d})"
     when = {None: "not noticed", 0: "on the first run that could"}.get(
         found.noticed_after, f"{found.noticed_after} runs after the first that could"
     )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def play(faults: Sequence[str], product: str | None, seed: int, send: bool, messages: bool, as_json: bool) -> int:
     """Play them and print what everybody heard; returns the exit code."""
     from orchestration.drill.own import AlreadyBroken, rehearsal
-    from orchestration.drill.rewind import NothingToPlay
+    from orchestration.drill.rewind import NeverScored, NothingToPlay
     from orchestration.drill.scratch import ScratchError
 
     home = Home.from_env()
@@ -33,7 +33,7 @@ def play(faults: Sequence[str], product: str | None, seed: int, send: bool, mess
             FAILED,
         ) from error
     except NothingToPlay as error:
-        raise CommandFailed(str(error), NOTHING_YET if "never been scored" in str(error) else FAILED) from error
+        raise CommandFailed(str(error), NOTHING_YET if isinstance(error, NeverScored) else FAILED) from error
     except ScratchError as error:
         raise CommandFailed(str(error), FAILED) from error
 
@@ -92,8 +92,7 @@ def _all(
         emit_json({"now": morning.now, "played": [asdict(each) for each in played], "not_played": left})
     sent = "went to the groups' addresses, marked as a drill" if is_sent else "were not sent"
     say(f"{len(played)} of {len(found)} faults played; messages {sent}")
-    good = all(each.drill.right_cause and each.drill.right_group and each.drill.right_number for each in played)
-    return 0 if played and good else FAILED
+    return 0 if played and all(each.drill.is_right for each in played) else FAILED
 
 
 def _delivered(place: "Rehearsal") -> Iterator[str]:

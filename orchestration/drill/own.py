@@ -20,9 +20,8 @@ from orchestration.drill.channels import Marked, Shown
 from orchestration.drill.company import shell
 from orchestration.drill.day import Days, Morning
 from orchestration.drill.others import Refused, put_in
-from orchestration.drill.play import Drill
+from orchestration.drill.play import Drill, heard
 from orchestration.drill.scratch import scratch_copy
-from orchestration.paging.model import PAGES
 
 if TYPE_CHECKING:
     from demo.faults.own import Aim, OwnFault
@@ -223,10 +222,8 @@ def _drill(
         asset=worst.asset,
         group=worst.group,
         sentence=sentence(worst),
-        pages=tuple((each["group"], each["title"]) for each in messages if each["kind"] in PAGES),
-        blocked=tuple(sorted({each["group"] for each in messages if each["kind"] == "blocked"})),
         resolved_after=resolved_after,
         mornings=2,
         seconds=seconds,
-        bodies=tuple(f"to {each['group']} ({each['kind']}): {each['title']}\n{each['body']}" for each in messages),
+        **heard(messages),
     )

@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -65,9 +66,23 @@ class Drill:
         return len(self.pages) == (1 if self.wanted_group else 0)
 
     @property
+    def is_right(self) -> bool:
+        """Whether the right group got one page with the right cause."""
+        return self.right_cause and self.right_group and self.right_number
+
+    @property
     def at_once(self) -> bool:
         """Whether the first run that could noticed it."""
         return self.noticed_after == 0 if self.wanted_group else self.noticed_after is None
+
+
+def heard(messages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What a drill says of the messages that were written."""
+    return {
+        "pages": tuple((each["group"], each["title"]) for each in messages if each["kind"] in PAGES),
+        "blocked": tuple(sorted({each["group"] for each in messages if each["kind"] == "blocked"})),
+        "bodies": tuple(f"to {each['group']} ({each['kind']}): {each['title']}\n{each['body']}" for each in messages),
+    }
 
 
 def drill(fault: "Fault", company: Company, seed: int, company_seed: int, strength: float = 1.0) -> Drill:
@@ -119,7 +134,6 @@ class _Play:
         worst = next(iter(told.diagnoses.values()))
         from orchestration.diagnosis import sentence
 
-        sent = [message for message in self.messages if message["kind"] in PAGES]
         return Drill(
             fault=self.fault.name,
             seed=self.seed,
@@ -132,12 +146,10 @@ class _Play:
             asset=worst.asset,
             group=worst.group,
             sentence=sentence(worst),
-            pages=tuple((message["group"], message["title"]) for message in sent),
-            blocked=tuple(sorted({m["group"] for m in self.messages if m["kind"] == "blocked"})),
             resolved_after=resolved,
             mornings=self.mornings,
             seconds=time.monotonic() - began,
-            bodies=tuple(f"to {m['group']} ({m['kind']}): {m['title']}\n{m['body']}" for m in self.messages),
+            **heard(self.messages),
         )
 
     def _days(self) -> Days:

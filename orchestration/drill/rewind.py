@@ -27,6 +27,10 @@ class NothingToPlay(RuntimeError):
     """The home has no morning that can be played again."""
 
 
+class NeverScored(NothingToPlay):
+    """No run has made predictions yet."""
+
+
 @dataclass(frozen=True)
 class Morning:
     """The newest one: its run's clock and files."""
@@ -41,7 +45,7 @@ class Morning:
 
 
 def newest_now(con: "DuckDBPyConnection", products: Sequence[Product]) -> datetime:
-    """The clock of the newest run that scored all of `products`. Raises NothingToPlay."""
+    """The clock of the newest run that scored all of `products`. Raises NeverScored, NothingToPlay."""
     found: dict[str, datetime] = {}
     for product in products:
         there = bool(columns_of(con, product, "predictions"))
@@ -49,13 +53,12 @@ def newest_now(con: "DuckDBPyConnection", products: Sequence[Product]) -> dateti
         asked = f"select max(known_at) from {log} where as_of = (select max(as_of) from {log})"
         row = first_row(con, asked) if there else None
         if row is None or row[0] is None:
-            raise NothingToPlay(f"{product.name} has never been scored, so it has no morning to play. Next: baton run")
+            raise NeverScored(f"{product.name} has never been scored, so it has no morning to play. Next: baton run")
         found[product.name] = row[0]
     newest = max(found.values())
     behind = [name for name, now in found.items() if clock.as_of(now) < clock.as_of(newest)]
     loaded = _newest_load(con)
-    lives_on_archive = all(product.clock == "data" for product in products)  # its loads stand at the wall clock's day
-    if loaded and loaded > clock.as_of(newest) and not lives_on_archive:
+    if loaded and loaded > clock.as_of(newest):
         behind, newest = sorted(found), loaded
     if behind:
         raise NothingToPlay(
