@@ -26,7 +26,7 @@ from ml.home import Home
 from orchestration import run_lock
 from orchestration.cli.main import cli
 from orchestration.drill.aims import aims_of
-from orchestration.drill.channels import Marked
+from orchestration.drill.channels import ON_OWN, Marked
 from orchestration.drill.company import shell
 from orchestration.drill.others import Delivered, Refused, put_in, taken_out
 from orchestration.drill.rewind import taken_back
@@ -166,7 +166,7 @@ def test_a_disk_without_room_is_refused_before_anything_is_copied(tmp_path: Path
 
 def test_a_message_that_is_sent_says_first_that_it_is_a_drill(heard: list[str]) -> None:
     message = Message("key", 1, "opened", "data_engineering", "raw/x is broken", "What       raw/x", NOW)
-    Marked().send(os.environ["PAGE_DATA"], message, message.title)
+    Marked(ON_OWN).send(os.environ["PAGE_DATA"], message, message.title)
     (got,) = [json.loads(each) for each in heard]
     assert got["title"] == "Drill: raw/x is broken"
     assert got["message"].startswith("This is a drill on a copy")

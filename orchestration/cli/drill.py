@@ -47,8 +47,8 @@ def command(
     """Play faults on a scratch company of 500 accounts and see who is paged, with what diagnosis, and when it is over.
 
     The company is rehearsed once and kept in BATON_HOME/drill; each drill plays on a copy of it. Messages are
-    delivered for real to the page addresses of the groups (PAGE_DATA, PAGE_ML ...), to a file where none is set. Exit
-    code 1: somebody heard the wrong thing, or nobody heard anything.
+    delivered to the page addresses of the groups (PAGE_DATA, PAGE_ML ...), marked as a drill, to a file where none is
+    set. Exit code 1: somebody heard the wrong thing, or nobody heard anything.
 
     --own plays the newest morning of this home again on a scratch copy, with faults in its deliveries. Nothing is sent
     unless you say --send. Exit code 1 also: that morning is broken already, or no fault could be played on its data.

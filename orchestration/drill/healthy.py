@@ -27,6 +27,7 @@ class Healthy:
 def quiet_days(company: Company, seed: int, days: int) -> Healthy:
     """Play `days` mornings on a copy of the company."""
     from orchestration.definitions import load_graph
+    from orchestration.drill.channels import ON_COMPANY, Marked
     from orchestration.drill.pager import observe
 
     began, pages, causes = time.monotonic(), list[tuple[str, str, str]](), Counter[str]()
@@ -37,7 +38,7 @@ def quiet_days(company: Company, seed: int, days: int) -> Healthy:
             for number in range(days):
                 told = played.play(copy.next_morning + number * DAY)
                 causes.update(found.cause for found in told.diagnoses.values())
-                said = observe(played, told).messages
+                said = observe(played, told, Marked(ON_COMPANY)).messages
                 day = f"{told.now:%Y-%m-%d}"
                 pages += [(day, each["group"], each["title"]) for each in said if each["kind"] in PAGES]
     finally:

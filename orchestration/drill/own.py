@@ -16,7 +16,7 @@ from ml import clock
 from ml.home import Home
 from orchestration.drill import rewind
 from orchestration.drill.aims import aims_of, reasons
-from orchestration.drill.channels import Marked, Shown
+from orchestration.drill.channels import ON_OWN, Marked, Shown
 from orchestration.drill.company import shell
 from orchestration.drill.day import Days, Morning
 from orchestration.drill.others import Refused, put_in
@@ -154,7 +154,7 @@ def rehearsal(home: Home, only: Sequence[str], send: bool, say: Callable[[str], 
             morning = rewind.rewound(con, tables, days.trained, others, _anew(days), home.landing, delivered)
         copy.warehouse.replace(start)
         placed = tuple(replace(f, path=copy.landing / f.path.relative_to(delivered)) for f in morning.files)
-        channel = Marked() if send else Shown()
+        channel = Marked(ON_OWN) if send else Shown()
         landed = frozenset(f"{table.schema}/{table.name}" for table in tables)
         yield Rehearsal(days, replace(morning, files=placed), start, delivered, channel, landed)
 

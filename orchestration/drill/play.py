@@ -186,11 +186,12 @@ class _Play:
         return None
 
     def _morning(self, now: datetime, first: datetime | None = None) -> Morning:
+        from orchestration.drill.channels import ON_COMPANY, Marked
         from orchestration.drill.pager import observe
 
         self.mornings += 1
         told = self.days.play(now, first)
-        self.messages += list(observe(self.days, told).messages)
+        self.messages += list(observe(self.days, told, Marked(ON_COMPANY)).messages)
         return told
 
     def _hook(self, moment: str, as_of: datetime) -> None:
