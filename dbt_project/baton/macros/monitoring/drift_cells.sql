@@ -60,12 +60,7 @@ series as (
     cross join kinds
 ),
 
-number_cells as (
-    {%- for column in columns if column.kind != 'category' %}
-    {{ 'union all' if not loop.first }}
-    {{ baton.drift_number_cells(columns.index(column), column.name, 'f' ~ columns.index(column), 'scored' if columns.index(column) == 0 else 'base', origin, edges, fine) }}
-    {%- endfor %}
-),
+{{ baton.drift_number_cells(baton.drift_numbers(columns), origin, edges, fine) }},
 
 category_cells as (
     {%- for column in texts %}
@@ -127,42 +122,72 @@ current_codes as (
     {{ return(day ~ ' = targets.window_end' if longest == 1 else day ~ ' > targets.window_start and ' ~ day ~ ' <= targets.window_end') }}
 {% endmacro %}
 
-{# Counts of one number per day, version, bin and, if `fine`, code. Codes -2 and 4097 lie outside the reference's min and max. x, relation: where it stands. #}
-{% macro drift_number_cells(number, feature, x, relation, origin, edges, fine=true) -%}
-{%- if not fine -%}
-select {{ number }} as number, day, version, bin, cast(count(*) as {{ baton.type_double() }}) as n
-from (
-    select moved.day, moved.version, case when moved.{{ x }} is null then -1 else {{ baton.drift_tree('moved.' ~ x, 0, edges) }} end as bin
-    from {{ relation }} as moved
-    {{ 'left' if origin is none else 'inner' }} join (select * from scales where feature = {{ baton.quoted(feature) }}) as scales on moved.version = scales.version
-) as places
-group by day, version, bin
-{%- else -%}
-select {{ number }} as number, day, version, bin, code, cast(count(*) as {{ baton.type_double() }}) as n, sum(offsets) as offsets
-from (
+{# Numbers of the features that are numbers: their places in `columns`. #}
+{% macro drift_numbers(columns) %}
+    {% set found = [] %}
+    {% for column in columns if column.kind != 'category' %}{% do found.append(columns.index(column)) %}{% endfor %}
+    {{ return(found) }}
+{% endmacro %}
+
+{#
+CTE `number_cells`: counts of every number of `scored` and `base` per day, version, bin and, if `fine`, code. Codes -2 and 4097 lie outside the reference's min and max.
+numbers: see `drift_numbers`; of: before the names of these CTEs, to count another side.
+All of them stand in one column here: a block of SQL for each would be half of the statement, and planning it half of the time of a day's few rows.
+#}
+{% macro drift_number_cells(numbers, origin, edges, fine=true, of='') -%}
+{{ of }}moved as (
+    {%- for number in numbers %}
+    {{ 'union all' if not loop.first }}
+    select {{ number }} as number, day, version, f{{ number }} as x from {{ of }}{{ 'scored' if number == 0 else 'base' }}
+    {%- endfor %}
+),
+
+{{ of }}numbered_scales as (
+    select kinds.number, scales.*
+    from scales
+    inner join kinds on scales.feature = kinds.feature
+),
+
+{{ of }}placed_in_bins as (
     select
-        day, version, bin, code,
-        floor(1048576 * case
-            when code < 0 then case when -position <= 1e6 then -position else 1e6 end
-            when code > 4095 then case when beyond <= 1e6 then beyond else 1e6 end
-            when position - code < 1 then position - code
-            when position is not null then 1 end) as offsets
+        moved.number, moved.day, moved.version, case when moved.x is null then -1 else {{ baton.drift_tree('moved.x', 0, edges) }} end as bin
+        {%- if fine %},
+        moved.x, numbered_scales.high, numbered_scales.lowest, numbered_scales.highest,
+        (moved.x - numbered_scales.low) / numbered_scales.width as position, (moved.x - numbered_scales.high) / numbered_scales.width as beyond
+        {%- endif %}
+    from {{ of }}moved as moved
+    {{ 'left' if origin is none else 'inner' }} join {{ of }}numbered_scales as numbered_scales on moved.version = numbered_scales.version and moved.number = numbered_scales.number
+),
+
+{% if not fine -%}
+{{ of }}number_cells as (
+    select number, day, version, bin, cast(count(*) as {{ baton.type_double() }}) as n
+    from {{ of }}placed_in_bins as placed_in_bins
+    group by number, day, version, bin
+)
+{%- else -%}
+{{ of }}placed_in_codes as (
+    select
+        placed_in_bins.*,
+        cast(case when position < 0 then case when x < lowest then -2 else -1 end when x > high then case when x > highest then 4097 else 4096 end
+            when position >= 4095 then 4095 else floor(position) end as integer) as code
+    from {{ of }}placed_in_bins as placed_in_bins
+),
+
+{{ of }}number_cells as (
+    select number, day, version, bin, code, cast(count(*) as {{ baton.type_double() }}) as n, sum(offsets) as offsets
     from (
         select
-            places.*,
-            cast(case when position < 0 then case when x < lowest then -2 else -1 end when x > high then case when x > highest then 4097 else 4096 end
-                when position >= 4095 then 4095 else floor(position) end as integer) as code
-        from (
-            select
-                moved.day, moved.version, moved.{{ x }} as x, scales.high, scales.lowest, scales.highest,
-                (moved.{{ x }} - scales.low) / scales.width as position, (moved.{{ x }} - scales.high) / scales.width as beyond,
-                case when moved.{{ x }} is null then -1 else {{ baton.drift_tree('moved.' ~ x, 0, edges) }} end as bin
-            from {{ relation }} as moved
-            {{ 'left' if origin is none else 'inner' }} join (select * from scales where feature = {{ baton.quoted(feature) }}) as scales on moved.version = scales.version
-        ) as places
-    ) as coded
-) as placed
-group by day, version, bin, code
+            number, day, version, bin, code,
+            floor(1048576 * case
+                when code < 0 then case when -position <= 1e6 then -position else 1e6 end
+                when code > 4095 then case when beyond <= 1e6 then beyond else 1e6 end
+                when position - code < 1 then position - code
+                when position is not null then 1 end) as offsets
+        from {{ of }}placed_in_codes
+    ) as placed
+    group by number, day, version, bin, code
+)
 {%- endif %}
 {%- endmacro %}
 

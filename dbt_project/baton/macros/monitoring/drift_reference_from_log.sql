@@ -34,12 +34,7 @@ scales as (
     from scale_ends
 ),
 
-reference_cells as (
-    {%- for column in columns if column.kind != 'category' %}
-    {{ 'union all' if not loop.first }}
-    {{ baton.drift_number_cells(columns.index(column), column.name, 'f' ~ columns.index(column), 'reference_scored' if columns.index(column) == 0 else 'reference_base', 'log', edges) }}
-    {%- endfor %}
-),
+{{ baton.drift_number_cells(baton.drift_numbers(columns), 'log', edges, of='reference_') }},
 
 reference_counts as (
     {%- for column in texts %}
@@ -59,8 +54,8 @@ reference_counts as (
 
 reference_bins as (
     select version, kinds.feature, bin, sum(n) as n, 0 as n_once
-    from reference_cells
-    inner join kinds on reference_cells.number = kinds.number
+    from reference_number_cells
+    inner join kinds on reference_number_cells.number = kinds.number
     group by version, kinds.feature, bin
     union all
     select version, feature, case when category is null then -1 else place end, sum(n), sum(case when n = 1 and category is not null then 1 else 0 end)
@@ -72,8 +67,8 @@ reference_codes as (
     select
         version, kinds.feature, case when code < 0 then -1 when code > 4095 then 4096 else code end as code, sum(n) as n,
         sum(offsets) / (1048576.0e0 * sum(n)) as place
-    from reference_cells
-    inner join kinds on reference_cells.number = kinds.number
+    from reference_number_cells
+    inner join kinds on reference_number_cells.number = kinds.number
     where code is not null
     group by 1, 2, 3
 ),
