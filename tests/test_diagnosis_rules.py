@@ -71,8 +71,8 @@ def scores(*newest: float) -> Break:
     return change
 
 
-def drift(*features: str) -> Break:
-    return lambda known: replace(known, drift=tuple(DriftAlarm(name, "psi", 0.4, 0.1) for name in features))
+def drift(*features: str, is_firm: bool = True) -> Break:
+    return lambda known: replace(known, drift=tuple(DriftAlarm(name, "psi", 0.4, 0.1, is_firm) for name in features))
 
 
 CASES: dict[str, tuple[Break, Cause, str]] = {
@@ -124,6 +124,7 @@ CASES: dict[str, tuple[Break, Cause, str]] = {
     "covariate": (drift("actions_7d", "score"), Cause.COVARIATE_DRIFT, "churn/model"),
     "stale": (lambda k: replace(k, champion=Champion(1, 200, 180)), Cause.STALE_MODEL, "churn/model"),
     "benign": (drift("actions_7d"), Cause.BENIGN, "churn/health"),
+    "unsteady": (drift("actions_7d", "score", is_firm=False), Cause.BENIGN, "churn/health"),
     "healthy": (lambda k: k, Cause.HEALTHY, "churn/health"),
 }
 

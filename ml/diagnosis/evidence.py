@@ -115,13 +115,18 @@ class Matured:
 
 @dataclass(frozen=True)
 class DriftAlarm:
-    """A lasting breach in the newest windows of PRODUCT.drift."""
+    """A lasting breach in the newest windows of PRODUCT.drift.
+
+    is_firm: every kind of comparison of this feature (of shares, of distribution functions) is breached in as many of
+    the newest windows as an alarm takes. An alarm alone lasts on single breaches, as of a slow change near the
+    threshold.
+    """
 
     feature: str
     method: str
     value: float
     threshold: float
-    since: datetime | None = None
+    is_firm: bool
 
 
 @dataclass(frozen=True)

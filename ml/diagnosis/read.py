@@ -20,6 +20,14 @@ if TYPE_CHECKING:
 
 BEFORE = timedelta(days=90)
 SQLITE = b"SQLite format 3\x00"
+SHARES, FUNCTIONS = "shares", "functions"  # what a comparison looks at: shares of bins, or distribution functions
+KIND_OF_DRIFT = {
+    "psi": SHARES,
+    "jensen_shannon": SHARES,
+    "chi_square": SHARES,
+    "ks": FUNCTIONS,
+    "wasserstein": FUNCTIONS,
+}
 
 
 def read(
@@ -182,14 +190,28 @@ def _drift(con: "DuckDBPyConnection", product: Product, day: datetime) -> tuple[
         return ()
     rows = con.execute(
         f"""
-        select feature, method, value, threshold from {product.relation("drift")}
+        select window_kind, feature, method, value, threshold, is_alarm, is_alarm and n_breaches >= $k as is_firm
+        from {product.relation("drift")}
         where window_end <= $day and window_end > $day - interval 1 day
-        qualify is_alarm and window_end = max(window_end) over (partition by window_kind)
-        order by all
+        qualify window_end = max(window_end) over (partition by window_kind)
+        order by feature, method, value, threshold
         """,
-        {"day": day},
+        {"day": day, "k": product.monitor.drift.k},
     ).fetchall()
-    return tuple(DriftAlarm(feature, method, value or 0.0, limit or 0.0) for feature, method, value, limit in rows)
+    compared = {
+        (window, feature, KIND_OF_DRIFT[method]) for window, feature, method, *_ in rows if method in KIND_OF_DRIFT
+    }
+    firm = {
+        (window, feature, KIND_OF_DRIFT[method])
+        for window, feature, method, *_, is_firm in rows
+        if is_firm and method in KIND_OF_DRIFT
+    }
+    loose = {(window, feature) for window, feature, _ in compared - firm}
+    return tuple(
+        DriftAlarm(feature, method, value or 0.0, limit or 0.0, (window, feature) not in loose)
+        for window, feature, method, value, limit, is_alarm, _ in rows
+        if is_alarm
+    )
 
 
 def _parity(con: "DuckDBPyConnection", product: Product, day: datetime) -> tuple[Parity, ...]:

@@ -128,9 +128,9 @@ def _new_version(known: Evidence) -> bool:
 
 
 def covariate_drift(known: Evidence) -> Said:
-    """Features drift lastingly, and the scores with them: the population is another one, and decisions change."""
+    """Features drift lastingly, and the scores firmly with them: the population is another one, decisions change."""
     features = [alarm for alarm in known.drift if alarm.feature not in SCORES and alarm.method in DISTANCES]
-    scores = [alarm for alarm in known.drift if alarm.feature in SCORES and alarm.method in DISTANCES]
+    scores = [each for each in known.drift if each.feature in SCORES and each.method in DISTANCES and each.is_firm]
     names = sorted({alarm.feature for alarm in features})
     if not names or not scores:
         return None
