@@ -1,6 +1,6 @@
 """Evidence is read from whatever tables a product has: logs of other makes, tables that nobody has made yet."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -81,6 +81,28 @@ def test_reading_writes_nothing(is_recorded: bool, tmp_path: Path) -> None:
     assert known.sources[0].loads == ((load,) if is_recorded else ())
     assert [change.asset for change in known.changed] == (["features/usage"] if is_recorded else [])
     assert known.sources[0].table.rows[-1] == 1
+
+
+@pytest.mark.parametrize("lag_hours", [0, 24])
+def test_rows_count_to_the_morning_that_brought_them_whenever_they_were_known(lag_hours: int, tmp_path: Path) -> None:
+    """Without a load_lag rows are known when they are loaded, at 06:00: after the midnight that ends the judged day."""
+    came = [100, 10, 11, 12, 4]  # the past in one load, then a morning each
+    with duckdb.connect() as con:
+        con.execute("create schema raw")
+        con.execute("create table raw.usage (row_id bigint, known_at timestamp, account_id varchar, plan varchar)")
+        last = 0
+        for number, n in enumerate(came):
+            as_of = DAY - timedelta(days=len(came) - 1 - number)
+            known_at = as_of + timedelta(hours=6 - lag_hours)
+            con.execute(
+                "insert into raw.usage select ? + i, ?, 'A' || i, 'pro' from range(1, ? + 1) r(i)", [last, known_at, n]
+            )
+            last += n
+            record.record_load(con, USAGE.asset, Load(as_of, files=1, rows=n), last_row_id=last)
+        today = read(con, ml_world.product(), LINEAGE, NOW, (), Home(tmp_path)).sources[0].table
+        before = read(con, ml_world.product(), LINEAGE, NOW - timedelta(days=1), (), Home(tmp_path)).sources[0].table
+    assert today.rows[-5:] == tuple(came)
+    assert before.rows[-4:] == tuple(came[:-1])
 
 
 def test_what_is_flagged_personal_anywhere_is_never_profiled() -> None:

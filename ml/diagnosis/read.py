@@ -97,8 +97,7 @@ def _source(con: "DuckDBPyConnection", raw: Raw, day: datetime, now: datetime) -
         raw.relation,
         asset=raw.asset,
         group=raw.group,
-        # A row dated after the run's day came with this run all the same.
-        day=f"least(date_trunc('day', {quoted(known_at)}) + interval 1 day, timestamp '{day}')",
+        day=_arrival(quoted(known_at), record.arrivals(con, raw.asset, day) if raw.is_landed else (), day),
         last=day,
         columns={name: there[name] for name in raw.columns if name in there},
         content=[name for name in dict.fromkeys((*raw.key, *raw.columns)) if name in there] if raw.is_landed else (),
@@ -108,6 +107,21 @@ def _source(con: "DuckDBPyConnection", raw: Raw, day: datetime, now: datetime) -
     )
     loads = record.loads(con, raw.asset, day) if raw.is_landed else ()
     return Source(profile, loads, raw.is_outcome, known_at)
+
+
+def _arrival(known_at: str, loads: Sequence[tuple[datetime, int]], day: datetime) -> str:
+    """SQL for the day a row came: that of the recorded load that brought it, before them the day it was known.
+
+    known_at alone would not do: what a morning loads is known that morning, or the day before where the source declares
+    a `load_lag`, or when it was written. A row dated after the run's day came with this run all the same.
+    """
+    known = f"date_trunc('day', {known_at}) + interval 1 day"
+    if not loads:
+        return f"least({known}, timestamp '{day}')"
+    (first, last_row), *others = loads
+    told = [f"when row_id <= {last_row} then least({known}, timestamp '{first}')"]
+    told += [f"when row_id <= {row_id} then timestamp '{as_of}'" for as_of, row_id in others]
+    return f"case {' '.join(told)} else timestamp '{day}' end"
 
 
 def _features(con: "DuckDBPyConnection", product: Product, day: datetime) -> TableDays | None:

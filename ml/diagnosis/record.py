@@ -74,6 +74,21 @@ def loads(con: "DuckDBPyConnection", asset: str, day: datetime, n: int = 29) -> 
     return found if found and found[-1].day == day else ()
 
 
+def arrivals(con: "DuckDBPyConnection", asset: str, day: datetime, n: int = 29) -> tuple[tuple[datetime, int], ...]:
+    """Of the last `n` recorded loads up to `day`: the day, and the last row that its runs knew; in the order of rows.
+
+    A second run of an old day knows more than the days after it.
+    """
+    if not columns_in(con, "ops", "loads"):
+        return ()
+    rows = con.execute(
+        "select as_of, last_row_id from ops.loads where asset = ? and as_of <= ? and last_row_id is not null "
+        "order by as_of desc limit ?",
+        [asset, day, n],
+    ).fetchall()
+    return tuple(sorted(((as_of, int(row_id)) for as_of, row_id in rows), key=lambda mark: mark[1]))
+
+
 def last_row_id(con: "DuckDBPyConnection", asset: str, day: datetime) -> int | None:
     """The last row that the run of `day` knew, where a later day was recorded too; None: all rows count."""
     if not columns_in(con, "ops", "loads"):
