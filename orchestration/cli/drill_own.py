@@ -11,12 +11,13 @@ from orchestration.cli.errors import FAILED, NOTHING_YET, USAGE, CommandFailed
 
 if TYPE_CHECKING:
     from demo.faults.own import OwnFault
-    from orchestration.drill.own import NotPlayed, Played, Rehearsal
+    from orchestration.drill.rehearsal import NotPlayed, Played, Rehearsal
 
 
 def play(faults: Sequence[str], product: str | None, seed: int, send: bool, messages: bool, as_json: bool) -> int:
     """Play them and print what everybody heard; returns the exit code."""
-    from orchestration.drill.own import AlreadyBroken, rehearsal
+    from orchestration.drill.own import rehearsal
+    from orchestration.drill.rehearsal import AlreadyBroken
     from orchestration.drill.rewind import NeverScored, NothingToPlay
     from orchestration.drill.scratch import ScratchError
 
@@ -73,7 +74,7 @@ def _products(home: Home, name: str | None) -> list[str]:
 def _all(
     place: "Rehearsal", faults: "Sequence[OwnFault]", seed: int, messages: bool, as_json: bool, is_sent: bool
 ) -> int:
-    from orchestration.drill.own import Played
+    from orchestration.drill.rehearsal import Played
 
     say = (lambda text: None) if as_json else click.echo
     morning = place.morning
@@ -105,7 +106,7 @@ def _delivered(place: "Rehearsal") -> Iterator[str]:
 def lines(found: "Played | NotPlayed", messages: bool) -> Iterator[str]:
     """One fault as people read it."""
     from orchestration.cli.drill import lines as of_drill
-    from orchestration.drill.own import Played
+    from orchestration.drill.rehearsal import Played
 
     if not isinstance(found, Played):
         yield f"--   {found.fault}: not played"
