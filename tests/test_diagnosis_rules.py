@@ -8,7 +8,9 @@ import pytest
 from diagnosis_evidence import DAY, DAYS, N, broken, sound, usage, with_column, with_source
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import poisson
 
+from ml.diagnosis import unusual
 from ml.diagnosis.evidence import (
     Champion,
     Changed,
@@ -75,6 +77,11 @@ def drift(*features: str, is_firm: bool = True) -> Break:
     return lambda known: replace(known, drift=tuple(DriftAlarm(name, "psi", 0.4, 0.1, is_firm) for name in features))
 
 
+def few_again(newest: int, *before: int) -> Break:
+    """A source of ten rows a day, some of them exact copies."""
+    return lambda known: with_source(known, rows=(10,) * N, again=(*before, newest))
+
+
 CASES: dict[str, tuple[Break, Cause, str]] = {
     "disk": (failed("OSError: [Errno 28] No space left on device"), Cause.DISK_FULL, "published/warehouse"),
     "lock": (failed("WarehouseLocked: w.duckdb is held by PID 7"), Cause.WAREHOUSE_LOCKED, "published/warehouse"),
@@ -87,6 +94,7 @@ CASES: dict[str, tuple[Break, Cause, str]] = {
         Cause.SCHEMA_CHANGE,
         "raw/usage",
     ),
+    "few twice": (few_again(4, *[0] * 28), Cause.DUPLICATE_LOAD, "raw/usage"),
     "twice": (lambda k: with_source(k, again=broken(usage().table.again, 300)), Cause.DUPLICATE_LOAD, "raw/usage"),
     "few": (lambda k: with_source(k, rows=broken(usage().table.rows, 120)), Cause.SOURCE_VOLUME, "raw/usage"),
     "hours": (lambda k: with_source(k, hour=broken(usage().table.hour, 21.1)), Cause.CLOCK_SHIFT, "raw/usage"),
@@ -343,3 +351,14 @@ def test_odd_evidence_gives_one_verdict_and_no_crash(known: Evidence) -> None:
     found = diagnose(known)
     assert diagnose(known) == found
     assert not any("nan" in text or "inf " in text for text in found.evidence), found
+
+
+@pytest.mark.parametrize(("newest", "before"), [(2, [0] * 28), (3, [0, 1, 2, 1] * 7), (6, [4] * 28)])
+def test_copies_that_chance_or_habit_explains_are_no_duplicate_load(newest: int, before: list[int]) -> None:
+    assert diagnose(few_again(newest, *before)(sound())).cause == Cause.HEALTHY
+
+
+@given(n=st.integers(0, 60), mean=st.floats(0.001, 40))
+@settings(max_examples=50, deadline=None)
+def test_the_chance_of_a_count_is_poissons(n: int, mean: float) -> None:
+    assert unusual.poisson_at_least(n, mean) == pytest.approx(float(poisson.sf(n - 1, mean)), rel=1e-9)

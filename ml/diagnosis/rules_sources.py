@@ -20,6 +20,7 @@ CLOCK_TEXTS = (
     "{asset}: rows are written {now:.1f} h after the event, before {low:.1f} to {high:.1f} h",
 )
 FEWEST_ROWS = 5
+CHANCE = 1e-5
 
 
 def file_unreadable(known: Evidence) -> Said:
@@ -107,7 +108,8 @@ def duplicate_load(known: Evidence) -> Said:
         share = [a / n if n else None for a, n in zip(table.again, table.rows, strict=False)]
         began = unusual.streak(share, lambda value, sound: value > 3 * max(sound) + 0.05)
         worst = max(worst, (share[-1] or 0.0) if share else 0.0)
-        if began is not None and table.again[-1] >= FEWEST_ROWS:
+        counts = unusual.sound_before(table.again, began) if began is not None else []
+        if began is not None and unusual.chance_of_more(table.again[-1], counts) < CHANCE:
             usual = max(unusual.sound_before(share, began))
             said = (
                 f"{table.asset}: {table.again[-1]} of {table.rows[-1]} rows ({percent(share[-1] or 0)}) are exact "

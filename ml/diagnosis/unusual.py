@@ -1,7 +1,7 @@
 """Which of the newest days of a series are unlike every day before them. No model: envelopes of what was seen."""
 
 from collections.abc import Callable, Sequence
-from math import exp
+from math import exp, lgamma, log
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -74,3 +74,21 @@ def poisson_at_most(n: int, mean: float) -> float:
         term *= mean / k
         total += term
     return min(total, 1.0)
+
+
+def poisson_at_least(n: int, mean: float) -> float:
+    """P(X >= n) of a Poisson count, its terms added from `n` up: 1 less the rest would lose a small one."""
+    if n <= 0:
+        return 1.0
+    term = total = exp(n * log(mean) - mean - lgamma(n + 1))
+    k = n
+    while term > 1e-17 * total or k < mean:
+        k += 1
+        term *= mean / k
+        total += term
+    return min(total, 1.0)
+
+
+def chance_of_more(n: int, sound: Sequence[float]) -> float:
+    """Chance of `n` or more where counts are Poisson with the mean so far, at least one in all those days."""
+    return poisson_at_least(n, max(sum(sound), 1.0) / len(sound))
