@@ -16,12 +16,16 @@ from orchestration.drill.play import Drill, drill
 
 @dataclass(frozen=True)
 class Task:
-    """What one process plays next: a fault by name with its dice, or days without one. company: its seed."""
+    """What one process plays next: a fault by name with its dice, or days without one. company: its seed.
+
+    mends: of a fault, whether the mornings after the repair are played too.
+    """
 
     company: int
     fault: str = ""
     seed: int = 0
     days: int = 0
+    mends: bool = True
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ def play(task: Task, home: Path) -> Drill | Healthy:
     company = snapshot(Home(home).ensure(), task.company, print)
     if task.days:
         return quiet_days(company, task.company, task.days)
-    return drill(named(task.fault), company, task.seed, task.company)
+    return drill(named(task.fault), company, task.seed, task.company, mends=task.mends)
 
 
 def play_all(

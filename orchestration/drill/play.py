@@ -85,12 +85,17 @@ def heard(messages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def drill(fault: "Fault", company: Company, seed: int, company_seed: int, strength: float = 1.0) -> Drill:
-    """Play `fault` on a copy of `company`. seed: the fault's own dice, and how many sound days come before it."""
+def drill(
+    fault: "Fault", company: Company, seed: int, company_seed: int, strength: float = 1.0, mends: bool = True
+) -> Drill:
+    """Play `fault` on a copy of `company`. seed: the fault's own dice, and how many sound days come before it.
+
+    mends: whether the mornings after the repair are played too; without them resolved_after is None.
+    """
     folder = Path(tempfile.mkdtemp(prefix=f"baton-drill-{fault.name}-"))
     try:
         with environment(copy := copied(company, folder, fault.renews_graph), company_seed):
-            return _Play(fault, copy, seed, strength).run()
+            return _Play(fault, copy, seed, strength, mends).run()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -103,6 +108,7 @@ class _Play:
     company: Company
     seed: int
     strength: float
+    mends: bool
     repairs: "list[Repair]" = field(default_factory=list)
     is_acting: bool = False
     mornings: int = 0
@@ -130,7 +136,7 @@ class _Play:
         if not self.fault.lasts or noticed is not None:
             self._repair()
         self.is_acting = False
-        resolved = self._until_resolved(now)
+        resolved = self._until_resolved(now) if self.mends else None
         worst = next(iter(told.diagnoses.values()))
         from orchestration.diagnosis import sentence
 
