@@ -62,7 +62,7 @@ def _mlflow(home: Home) -> "Iterator[MlflowClient]":
     home.ensure()
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    before = mlflow.get_tracking_uri()
+    before, declared = mlflow.get_tracking_uri(), os.environ.get("MLFLOW_TRACKING_URI")
     mlflow.set_tracking_uri(home.mlflow_uri)
     try:
         with warnings.catch_warnings(), open(home.root / "mlflow.lock", "w") as lock:
@@ -72,6 +72,8 @@ def _mlflow(home: Home) -> "Iterator[MlflowClient]":
             yield mlflow.MlflowClient()
     finally:
         mlflow.set_tracking_uri(before)
+        if declared is None:  # MLflow writes what it is told, even its default, down for child processes
+            os.environ.pop("MLFLOW_TRACKING_URI", None)
 
 
 def find(home: Home, product: str, fingerprint: str) -> Logged | None:

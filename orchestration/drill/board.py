@@ -60,7 +60,7 @@ def confidences(drills: Sequence[Drill]) -> list[str]:
     """What each diagnosis said of its own confidence, beside how often it was right."""
     by_cause: dict[str, list[Drill]] = defaultdict(list)
     for drill in drills:
-        if drill.wanted_group or drill.pages:  # of a benign change nothing is said
+        if drill.pages:  # where nobody was paged, nothing was said
             by_cause[drill.cause].append(drill)
     rows = ["| diagnosed | said | right (95 % Wilson interval) |", "|---|---|---|"]
     for cause, played in sorted(by_cause.items()):
