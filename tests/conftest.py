@@ -25,7 +25,6 @@ os.environ.update(
 # while the others are idle. The first makes the run that others copy, so the second wants none: it would wait for it. A
 # file missing here comes later.
 SLOWEST_FIRST = (
-    "test_drill",
     "test_main_job",
     "test_monitoring_incremental",
     "test_main_job_killed",

@@ -34,6 +34,7 @@ def run(*arguments: str) -> Result:
         return CliRunner().invoke(cli, ["drill", *arguments])
 
 
+@pytest.mark.long
 def test_a_null_spike_is_one_page_to_the_group_that_can_mend_it() -> None:
     before = environment()
     shown = run("--fault", "null_spike", "--messages")
@@ -66,6 +67,7 @@ def board(home: None) -> dict[str, Drill]:
     return {each.fault: each for each in found if isinstance(each, Drill)}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_one_drill_of_each_fault(fault: Fault, board: dict[str, Drill]) -> None:
     played = board[fault.name]
