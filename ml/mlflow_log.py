@@ -62,7 +62,8 @@ def _mlflow(home: Home) -> "Iterator[MlflowClient]":
     home.ensure()
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    before, declared = mlflow.get_tracking_uri(), os.environ.get("MLFLOW_TRACKING_URI")
+    is_set = mlflow.is_tracking_uri_set()  # type: ignore[no-untyped-call]
+    before = mlflow.get_tracking_uri() if is_set else None
     mlflow.set_tracking_uri(home.mlflow_uri)
     try:
         with warnings.catch_warnings(), open(home.root / "mlflow.lock", "w") as lock:
@@ -71,9 +72,8 @@ def _mlflow(home: Home) -> "Iterator[MlflowClient]":
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield mlflow.MlflowClient()
     finally:
-        mlflow.set_tracking_uri(before)
-        if declared is None:  # MLflow writes what it is told, even its default, down for child processes
-            os.environ.pop("MLFLOW_TRACKING_URI", None)
+        # MLflow writes what it is told into the environment, for child processes; its default must not stay there.
+        mlflow.set_tracking_uri(before)  # type: ignore[arg-type]  # None takes back what was set
 
 
 def find(home: Home, product: str, fingerprint: str) -> Logged | None:

@@ -1,6 +1,7 @@
 """What a training leaves behind: one MLflow run, one version, one row; however often it is asked for or killed."""
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -72,6 +73,16 @@ def test_the_mlflow_run_shows_what_people_ask_for(trained: Trained) -> None:
     assert tags["baton.fingerprint"] == trained.first.fingerprint
     assert tags["baton.data_window"] == trained.first.notes["data_window"]
     assert len(tags["baton.content_hash"]) == 64
+
+
+def test_its_address_does_not_stay_in_the_environment(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where every child process, also of somebody else, would take it up."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert mlflow_log.find(trained.home, PRODUCT.name, "nobody has trained this") is None
+    assert "MLFLOW_TRACKING_URI" not in os.environ
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///elsewhere.db")
+    assert mlflow_log.find(trained.home, PRODUCT.name, "nor this") is None
+    assert os.environ["MLFLOW_TRACKING_URI"] == "sqlite:///elsewhere.db"
 
 
 def test_plots_are_pictures(trained: Trained) -> None:
