@@ -3,6 +3,8 @@
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from click.testing import CliRunner, Result
 from demo.faults import FAULTS, Fault
 from orchestration.cli.drill import COMPANY_SEED
 from orchestration.cli.main import cli
-from orchestration.drill.board import spoken, wilson
+from orchestration.drill.board import confidences, spoken, wilson
 from orchestration.drill.company import drop_older
 from orchestration.drill.many import Crashed, Task, play_all
 from orchestration.drill.play import Drill
@@ -103,6 +105,17 @@ def test_an_unknown_fault_says_which_there_are() -> None:
     shown = run("--fault", "gremlins")
     assert shown.exit_code == 2
     assert "null_spike" in shown.output
+
+
+def test_confidence_is_held_against_drills_in_which_somebody_was_paged() -> None:
+    page = (("data_engineering", "raw/x is broken"),)
+    noticed = Drill(
+        *("null_spike", 1, "null_spike", "data_engineering", datetime(2026, 9, 7), 0, "null_spike"),
+        *(0.9, "raw/x", "data_engineering", "x is null", page, (), 0, 2, 1.0),
+    )
+    missed = replace(noticed, cause="benign", confidence=0.8, pages=())
+    wrong = replace(noticed, wanted_cause="unit_change", confidence=0.7)
+    assert confidences([noticed, missed, wrong])[2:] == ["| null_spike | 80 % | 1 of 2 (50 %, 9 to 91) |"]
 
 
 def test_the_interval_of_the_board_is_wilsons() -> None:

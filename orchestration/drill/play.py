@@ -76,6 +76,21 @@ class Drill:
         return self.noticed_after == 0 if self.wanted_group else self.noticed_after is None
 
 
+def diagnosed(told: Morning) -> dict[str, Any]:
+    """What a drill says of a morning's diagnosis: of the first product with a fault, else of the first."""
+    from orchestration.diagnosis import sentence
+
+    found = list(told.diagnoses.values())
+    worst = next((each for each in found if each.is_fault), found[0])
+    return {
+        "cause": worst.cause,
+        "confidence": worst.confidence,
+        "asset": worst.asset,
+        "group": worst.group,
+        "sentence": sentence(worst),
+    }
+
+
 def heard(messages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What a drill says of the messages that were written."""
     return {
@@ -137,9 +152,6 @@ class _Play:
             self._repair()
         self.is_acting = False
         resolved = self._until_resolved(now) if self.mends else None
-        worst = next(iter(told.diagnoses.values()))
-        from orchestration.diagnosis import sentence
-
         return Drill(
             fault=self.fault.name,
             seed=self.seed,
@@ -147,14 +159,10 @@ class _Play:
             wanted_group=self.fault.group,
             first_bad=first_bad,
             noticed_after=noticed,
-            cause=worst.cause,
-            confidence=worst.confidence,
-            asset=worst.asset,
-            group=worst.group,
-            sentence=sentence(worst),
             resolved_after=resolved,
             mornings=self.mornings,
             seconds=time.monotonic() - began,
+            **diagnosed(told),
             **heard(self.messages),
         )
 

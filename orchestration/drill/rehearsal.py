@@ -16,7 +16,7 @@ from orchestration.drill import rewind
 from orchestration.drill.aims import aims_of, reasons
 from orchestration.drill.day import Days, Morning
 from orchestration.drill.others import Refused, put_in
-from orchestration.drill.play import Drill, heard
+from orchestration.drill.play import Drill, diagnosed, heard
 
 if TYPE_CHECKING:
     from demo.faults.own import Aim, OwnFault
@@ -152,24 +152,16 @@ def _drill(
     resolved_after: int | None,
     seconds: float,
 ) -> Drill:
-    from orchestration.diagnosis import sentence
-
-    faults = [found for found in told.diagnoses.values() if found.is_fault]
-    worst = (faults or list(told.diagnoses.values()))[0]
     return Drill(
         fault=fault.name,
         seed=seed,
         wanted_cause=fault.cause_at(aim),
         wanted_group=aim.group,
         first_bad=clock.as_of(told.now),
-        noticed_after=0 if faults else None,
-        cause=worst.cause,
-        confidence=worst.confidence,
-        asset=worst.asset,
-        group=worst.group,
-        sentence=sentence(worst),
+        noticed_after=0 if any(found.is_fault for found in told.diagnoses.values()) else None,
         resolved_after=resolved_after,
         mornings=2,
         seconds=seconds,
+        **diagnosed(told),
         **heard(messages),
     )
