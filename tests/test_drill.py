@@ -9,12 +9,20 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from warehouse_diff import OF_THE_DISK, VOLATILE, differences
 
 from demo.faults import FAULTS, Fault
+from ml import clock
+from ml.home import Home
+from ml.warehouse import open_warehouse
 from orchestration.cli.drill import COMPANY_SEED
 from orchestration.cli.main import cli
+from orchestration.definitions import load_graph
+from orchestration.drill import build
 from orchestration.drill.board import confidences, spoken, wilson
-from orchestration.drill.company import drop_older
+from orchestration.drill.company import Company, copied, drop_older, snapshot
+from orchestration.drill.company import environment as environment_of
+from orchestration.drill.day import Days
 from orchestration.drill.many import Crashed, Task, play_all
 from orchestration.drill.play import Drill
 
@@ -85,6 +93,33 @@ def test_ten_days_without_a_fault_are_quiet() -> None:
     found = json.loads(shown.stdout)
     assert found["pages"] == []
     assert set(found["causes"]) <= {"benign", "healthy"}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("breaks", [False, True], ids=["sound", "a test fails"])
+def test_asking_known_tests_leaves_what_dbts_own_build_leaves(breaks: bool, tmp_path: Path) -> None:
+    """Two mornings, the second without dbt's tests where it may; of the other copy both with them."""
+    company = snapshot(Home(Path(os.environ["BATON_HOME"])).ensure(), COMPANY_SEED, print)
+    told = {}
+    for way in ("asked", "dbt"):
+        with environment_of(copy := copied(company, tmp_path / way, with_project=False), COMPANY_SEED):
+
+            def spoil(moment: str, as_of: datetime, copy: Company = copy) -> None:
+                if breaks and moment == "raw" and as_of > clock.as_of(company.next_morning):
+                    with open_warehouse(copy.home) as con:
+                        con.execute("update raw.subscriptions set mrr_usd = -1 where row_id % 3 = 0")
+
+            days = Days(copy.home, load_graph(copy.home), spoil)
+            days.play(copy.next_morning)
+            if way == "dbt":
+                build._COMPILED.clear()
+            told[way] = days.play(copy.next_morning + clock.DAY)
+    one, other = told["asked"], told["dbt"]
+    assert [str(each) for each in one.failures] == [str(each) for each in other.failures]
+    assert bool(one.failures) == breaks
+    assert sorted(one.passed) == sorted(other.passed)
+    places = [tmp_path / way / "home" / "warehouse.duckdb" for way in told]
+    assert differences(*places, volatile={*VOLATILE, *OF_THE_DISK}) == []
 
 
 def test_a_drill_that_breaks_off_is_told_and_the_others_go_on(tmp_path: Path) -> None:

@@ -61,6 +61,14 @@ class Build:
                         gc.collect()
         raise_on_failure(self._result)
 
+    def plain_tests(self) -> Iterator[tuple[str, str]]:
+        """Unique id and compiled SQL of the tests that ran, of those that pass if and only if no row comes back."""
+        for outcome in self._result.result.results:
+            node = outcome.node
+            rules = (node.config.get("fail_calc"), node.config.get("error_if"), node.config.get("limit"))
+            if str(node.resource_type) == "test" and node.compiled_code and rules == ("count(*)", "!= 0", None):
+                yield node.unique_id, node.compiled_code
+
     def _run(self, manifest: Any, home: Home) -> None:
         from orchestration.dbt.parse import invoke
 

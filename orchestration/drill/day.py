@@ -160,8 +160,7 @@ class Days:
                 raise Stopped
 
     def _build(self, told: Morning, models: set[str], now: datetime, days: Sequence[datetime]) -> None:
-        from orchestration.dbt.runner import Build
-        from orchestration.dbt.selection import select_arguments
+        from orchestration.drill.build import passing
 
         nodes = self.graph.manifest["nodes"]
         tests = {
@@ -171,20 +170,11 @@ class Days:
             and str(node["config"].get("severity", "error")).lower() == "error"
             and node.get("attached_node") in models - self._monitoring
         }
-        variables = {"now": now, "as_of_from": days[0], "as_of_to": days[-1]}
-        # Unit tests prove the SQL, not the day: half of the time of a small company's morning would go there.
-        chosen = [*select_arguments(self.graph.manifest, models, tests), "--exclude-resource-type", "unit_test"]
-        build = Build(
-            self.graph.file,
-            chosen,
-            {name: clock.sql(at) for name, at in variables.items()},
-        )
+        at = {"now": now, "as_of_from": days[0], "as_of_to": days[-1]}
+        variables = {name: clock.sql(when) for name, when in at.items()}
         with self._stage(told, "dbt"):
-            for event, _ in build.events(self.home):
-                node = event["data"]["node_info"]
-                uid = node["unique_id"]
-                if uid in tests and node["node_status"] == "pass":
-                    told.passed.append((self._asset(nodes[uid]["attached_node"]), node["node_name"]))
+            for uid in passing(self.graph, self.home, models, tests, variables):
+                told.passed.append((self._asset(nodes[uid]["attached_node"]), nodes[uid]["name"]))
 
     def _score(self, told: Morning, product: Product, now: datetime, days: Sequence[datetime]) -> None:
         from ml.prediction_checks import prediction_checks
