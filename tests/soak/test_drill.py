@@ -18,13 +18,13 @@ from orchestration.drill.many import Crashed, Task, play_all
 from orchestration.drill.play import Drill
 
 REPORT = Path(__file__).parents[2] / "docs" / "reports" / "drill.md"
-SEEDS = (201, 202, 203, 204, 205, 206, 207, 208, 209, 210)[: int(os.environ.get("BATON_DRILLS", "10"))]
-COMPANIES = (13, 15)
+SEEDS = (221, 222, 223, 224, 225, 226, 227, 228, 229, 230)[: int(os.environ.get("BATON_DRILLS", "10"))]
+COMPANIES = (16, 17)
 WORLDS = (25, 26, 27, 28, 29, 30, 33, 34, 35, 36)[: int(os.environ.get("BATON_DRILL_WORLDS", "10"))]
 DAYS = int(os.environ.get("BATON_DRILL_DAYS", "100"))
 LOOKED_AT = """Looked at while rules and thresholds were made, and so not used here: company 1 with seeds 0 to 9,
-company 11 with seeds 101 to 103, company 12 with seeds 1 to 3 and 201, company 14 with seeds 301 to 303, and the
-healthy worlds 21 to 24, 31 and 32."""
+company 11 with seeds 101 to 103, company 12 with seeds 1 to 3 and 201, companies 13 and 15 with seeds 201 to 220,
+company 14 with seeds 301 to 303, and the healthy worlds 21 to 24, 31 and 32."""
 ADDRESSES = ("PAGE_DATA", "PAGE_ANALYTICS", "PAGE_ML", "PAGE_SUCCESS")
 
 
