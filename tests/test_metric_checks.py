@@ -17,6 +17,7 @@ PERFORMANCE = {
     "window_kind": "varchar", "window_end": "timestamp", "slice_name": "varchar", "slice_value": "varchar",
     "model_version": "varchar", "basis": "varchar", "n": "bigint", "n_matured": "bigint", "n_too_fresh": "bigint",
     "accuracy": "double", "accuracy_low": "double", "accuracy_high": "double", "log_loss": "double",
+    "coverage": "double", "n_population": "bigint", "share_never_scored": "double", "accuracy_error": "double",
 }  # fmt: skip
 METRICS = {
     "metric": "varchar", "window_kind": "varchar", "window_end": "timestamp", "slice_name": "varchar",
@@ -38,7 +39,7 @@ def row(accuracy: float | None, day: int = 0, **changed: Any) -> tuple[Any, ...]
         "window_kind": "28d", "window_end": END - timedelta(days=day), "slice_name": "overall", "slice_value": "all",
         "model_version": "all", "basis": "matured", "n": 100, "n_matured": 100, "n_too_fresh": None,
         "accuracy": accuracy, "accuracy_low": width and accuracy - width, "accuracy_high": width and accuracy + width,
-        "log_loss": 0.3,
+        "log_loss": 0.3, "coverage": 1.0, "n_population": 100, "share_never_scored": 0.0, "accuracy_error": None,
     }  # fmt: skip
     return tuple({**values, **changed}.values())
 
@@ -88,6 +89,31 @@ def test_other_bases_judge_the_newest_window_on_what_is_not_too_fresh(macros):
     assert within(macros, rows, at_least=0.7, basis="delay_corrected", min_n=81) == []
     estimated = [row(0.6, basis="estimated", n_matured=0)]
     assert len(within(macros, estimated, at_least=0.7, basis="estimated")) == 1
+
+
+def test_coverage_is_judged_on_the_newest_window(macros):
+    """In a closed window it is 1, and nobody could ever fail it."""
+    rows = [row(0.9, 3), row(0.9, n_matured=40, coverage=0.4)]
+    assert within(macros, rows, "coverage", at_least=0.3) == []
+    (failed,) = within(macros, rows, "coverage", at_least=0.5)
+    assert (failed["value"], failed["n"], failed["window_end"]) == (0.4, 100, END)
+
+
+def test_who_was_never_scored_is_judged_on_the_newest_window_even_where_nobody_was(macros):
+    unscored = {"n": 0, "n_matured": 0, "n_population": 60, "share_never_scored": 1.0}
+    rows = [row(0.9, 3), row(None, coverage=None, **unscored)]
+    assert within(macros, rows, "share_never_scored", at_most=1) == []
+    (failed,) = within(macros, rows, "share_never_scored", at_most=0.5)
+    assert (failed["value"], failed["n"], failed["window_end"]) == (1.0, 60, END)
+    assert within(macros, rows, "share_never_scored", at_most=0.5, min_n=61) == []
+
+
+def test_the_error_of_an_estimate_is_judged_once_it_is_known(macros):
+    estimated = {"basis": "estimated"}
+    rows = [row(0.9, 3, accuracy_error=0.3, **estimated), row(0.9, n_matured=99, **estimated), row(0.9, 3)]
+    assert within(macros, rows, "accuracy_error", at_most=0.3, basis="estimated") == []
+    (failed,) = within(macros, rows, "accuracy_error", at_most=0.1, basis="estimated")
+    assert (failed["value"], failed["n"], failed["window_end"]) == (0.3, 100, END - timedelta(days=3))
 
 
 def test_one_value_or_every_value_of_a_slice(macros):

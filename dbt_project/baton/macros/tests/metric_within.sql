@@ -6,8 +6,9 @@ window:       a window of the table: '28d'
 at_least, at_most: the bounds, one or both, inclusive
 slice:        none for overall; {plan: growth} for one value; plan for every value of that slice
 basis:        performance only: matured, delay_corrected or estimated; `naive` is refused, because it is biased
-min_n:        fewer decisions (rows of a business metric) than this are too little data
-min_coverage: share of the window's decisions behind the number. Default 1 for matured (the window is closed), 0 for the others, where what is missing is too fresh to weigh
+min_n:        fewer decisions (of share_never_scored people, of a business metric rows) than this are too little data
+min_coverage: share of the window's decisions behind the number. Default 1 for matured (the window is closed) and for the errors of an estimate, which are known then;
+              0 for the others, where what is missing is too fresh to weigh, and for coverage and share_never_scored, which the newest window knows
 
 Judged is the newest window with that coverage, all versions. Too little data and an undefined metric pass: `enough_data` and the table's status say so.
 Fails with one row per slice value: metric, window_kind, window_end, slice_name, slice_value, basis, value, value_low, value_high, n, bound, status, message.
@@ -34,8 +35,8 @@ where n >= {{ min_n }} and value is not null and not ({{ kept | join(' and ') }}
 {% if metric in baton.performance_columns() %}
     {% do baton.refuse_basis(metric, basis) %}
     {% set has_interval = metric in baton.interval_names() %}
-    {% set counted = 'n_matured' if basis == 'matured' else '(n - coalesce(n_too_fresh, 0))' %}
-    {% set coverage = min_coverage if min_coverage is not none else (1 if basis == 'matured' else 0) %}
+    {% set rests = baton.rests_on(metric, basis) %}
+    {% set coverage = min_coverage if min_coverage is not none else rests.coverage %}
     {% set scope = "window_kind = " ~ baton.quoted(window) ~ " and basis = " ~ baton.quoted(basis) %}
 select
     {{ baton.quoted(metric) }} as metric, window_kind, window_end, slice_name, slice_value, model_version, basis,
@@ -43,12 +44,12 @@ select
     {%- for end in ['low', 'high'] %}
     {{ metric ~ '_' ~ end if has_interval else 'cast(null as ' ~ baton.type_double() ~ ')' }} as value_{{ end }},
     {%- endfor %}
-    {{ counted }} as n
+    {{ rests.counted }} as n
 from {{ model }}
 where {{ scope }} and {{ baton.slice_scope(slice) }} and {{ "model_version = 'all'" if version == 'all' else "model_version <> 'all'" }}
     and window_end = (
         select max(window_end) from {{ model }}
-        where {{ scope }} and slice_name = 'overall' and model_version = 'all' and n > 0 and {{ counted }} >= {{ coverage }} * n
+        where {{ scope }} and slice_name = 'overall' and model_version = 'all' and {{ rests.of }} > 0 and {{ rests.known }} >= {{ coverage }} * n
     )
 {% else %}
     {% set scope = "window_kind = " ~ baton.quoted(window) ~ " and metric = " ~ baton.quoted(metric) %}
@@ -57,6 +58,15 @@ from {{ model }}
 where {{ scope }} and {{ baton.slice_scope(slice) }}
     and window_end = (select max(window_end) from {{ model }} where {{ scope }} and slice_name = 'overall')
 {% endif %}
+{% endmacro %}
+
+{# counted: the rows a number rests on; of: what its window must have; known, coverage: those whose outcome is known, and which share of the window they must be. #}
+{% macro rests_on(metric, basis) %}
+    {% set is_late = basis == 'matured' or metric.endswith('_error') %}
+    {% set known = 'n_matured' if is_late else '(n - coalesce(n_too_fresh, 0))' %}
+    {% if metric == 'coverage' %}{{ return({'counted': 'n', 'of': 'n', 'known': known, 'coverage': 0}) }}{% endif %}
+    {% if metric == 'share_never_scored' %}{{ return({'counted': 'n_population', 'of': 'n_population', 'known': known, 'coverage': 0}) }}{% endif %}
+    {{ return({'counted': known, 'of': 'n', 'known': known, 'coverage': 1 if is_late else 0}) }}
 {% endmacro %}
 
 {# none: overall; {name: value}: one value; name: every value of the slice. #}
