@@ -273,7 +273,7 @@ def money(spec: Row, rows: list[Row]) -> Row:
     policies["value_lift"] = [(a[0] - b[0], a[1] - b[1]) for a, b in pairs]
     out |= {"value_lift": out["value"] - out[better], "value_per_decision": out["value"] / len(rows)}
     for name in ("value", "value_lift"):
-        if len(rows) > 1:
+        if len({r["entity"] for r in rows}) > 1:
             earned = [no + r["w"] * more for r, (no, more) in zip(rows, policies[name], strict=True)]
             mean = sum(earned) / len(rows)
             half = Z * math.sqrt(spread(rows, [e - mean for e in earned], [more for _, more in policies[name]]))

@@ -318,7 +318,7 @@ def money(spec: Row, rows: list[Row]) -> Row:
     out |= {"value": sum(taken), "value_per_decision": sum(taken) / len(rows), "value_lift": sum(lift)}
     out |= {"value_treat_all": sum(everybody), "value_treat_none": sum(nobody)}
     for name, amounts in (("value", taken), ("value_lift", lift)):
-        if len(rows) > 1:
+        if len({r["entity"] for r in rows}) > 1:
             mean = sum(amounts) / len(rows)
             half = Z * math.sqrt(clustered(rows, [a - mean for a in amounts]) or 0.0)
             out[f"{name}_low"], out[f"{name}_high"] = sum(amounts) - half, sum(amounts) + half

@@ -345,6 +345,40 @@ def test_missing_amounts_count_as_nothing_and_are_counted(macros):
     assert (row["value"], row["n_value_missing"]) == (30.0, 2)
 
 
+@pytest.mark.parametrize("basis", ["matured", "naive", "estimated"])
+def test_money_compares_the_decisions_that_were_made(macros, basis):
+    """A log that began to carry labels: what stands without one is worth nothing, to nobody, however it is treated."""
+    amount = [100.0, 100.0, 100.0]
+    decided = overall(measured(macros, [0.9, 0.2], [1, 0], [1, 0], amount=amount[:2], basis=basis))
+    row = overall(measured(macros, [0.9, 0.2, 0.8], [1, 0, 1], [1, 0, None], amount=amount, basis=basis))
+    money = [name for name in row if name.startswith("value") and "per_decision" not in name]
+    assert {"value", "value_treat_all", "value_treat_none", "value_lift", "value_lift_low"} <= set(money)
+    for name in money:
+        assert row[name] == pytest.approx(decided[name]), name
+    assert row["n_value_missing"] == 0
+
+
+def test_one_entity_gives_money_without_an_interval(macros):
+    """Twenty decisions of one account are one account: a spread of nothing would be certainty."""
+    row = overall(measured(macros, np.linspace(0.1, 0.9, 20), [0, 1] * 10, [0, 1] * 10, entity=np.zeros(20)))
+    assert row["value"] is not None
+    bounds = [f"{name}_{end}" for name in ("value", "value_per_decision", "value_lift") for end in ("low", "high")]
+    assert {row[name] for name in bounds} == {None}
+
+
+@pytest.mark.parametrize("form", ["default__", "duckdb__"])
+def test_running_sums_hold_ten_million_sure_decisions(macros, form):
+    """Expected positives count in 10^-12: nine million of them fill a bigint."""
+    sums = macros.render(f"{form}running_sums", ["pos", "neg", "open_pos", "n", "expected"])
+    kinds = "cast(0 as bigint) as pos, cast(0 as bigint) as neg, cast(0 as bigint) as open_pos"
+    steps = (
+        f"select 1 as target, x / 10.0 as score, {kinds}, cast(5e6 as bigint) as n, cast(4.75e18 as bigint) as expected"
+    )
+    found = macros.query(f"with steps as ({steps} from range(3) as r(x)), {sums} select * from running order by score")
+    assert [row["n_up_to"] for row in found] == [5_000_000, 10_000_000, 15_000_000]
+    assert [row["expected_up_to"] / 1e12 for row in found] == pytest.approx([4.75e6, 9.5e6, 14.25e6])
+
+
 def test_a_product_without_value_has_no_value(macros):
     row = overall(measured(macros, [0.9, 0.2], [1, 0], [1, 0], product="no_value"))
     assert {row[c] for c in row if c.startswith("value")} == {None}

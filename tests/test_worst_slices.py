@@ -251,6 +251,22 @@ def test_accounts_that_decide_daily_do_not_alarm_more_often(macros):
     assert len(alarmed) <= 6
 
 
+def test_the_decisions_of_one_account_are_no_sample(macros):
+    """30 rows of one account, each worth the same on a side: one answer, however often it was given."""
+    rows = []
+    for week, (said, label) in enumerate(((1, 0), (0, 0))):
+        for hour in range(30):
+            as_of = TODAY - timedelta(days=7 * week, hours=hour)
+            rows.append(("a", as_of, 0.7 if said else 0.3, said, "alone", "US", label))
+    rows += [(f"b{i}", TODAY - timedelta(days=7 * (i % 2)), 0.4, 0, "many", "US", 0) for i in range(80)]
+    found = table(macros, frame(rows), "weeks")
+    alone = {key[2]: row for key, row in found.items() if key[3:] == ("plan", "alone") and key[1] == TODAY}
+    assert {name: alone[name]["status"] for name in ("value_per_decision", "log_loss", "brier")} == {
+        "value_per_decision": "insufficient_data", "log_loss": "insufficient_data", "brier": "insufficient_data",
+    }  # fmt: skip
+    assert {row["p_value"] for row in alone.values() if row["status"] == "insufficient_data"} == {None}
+
+
 def test_windows_that_are_not_closed_or_not_of_days_are_left_out(macros):
     rows = two_windows(np.zeros(20), np.ones(20), labels=True)
     assert {key[0] for key in table(macros, rows)} == {"1d"}

@@ -30,11 +30,11 @@
     {{ return("case when " ~ n ~ " > 0 then " ~ ("greatest(0.0, " if sign == '-' else "least(1.0, ") ~ bound ~ ") end") }}
 {% endmacro %}
 
-{# Standard error of a mean per decision, cluster-robust; null below two decisions. sum, sum of squares, and the repeats' terms are column names. #}
+{# Standard error of a mean per decision, cluster-robust; null below two entities, whose difference is all that it knows. sum, sum of squares, and the repeats' terms are column names. #}
 {% macro mean_deviation(total, squares, cross, cross_n) %}
     {% set mean = "(" ~ total ~ " / n_labelled)" %}
     {% set sum = squares ~ " + " ~ cross ~ " - 2 * " ~ mean ~ " * (" ~ total ~ " + " ~ cross_n ~ ") + " ~ mean ~ " * " ~ mean ~ " * (n_labelled + x_n_n)" %}
-    {{ return("case when n_labelled > 1 then sqrt(case when " ~ sum ~ " > 0 then " ~ sum ~ " else 0 end) / n_labelled end") }}
+    {{ return("case when n_labelled - again_accuracy > 1 then sqrt(case when " ~ sum ~ " > 0 then " ~ sum ~ " else 0 end) / n_labelled end") }}
 {% endmacro %}
 
 {# Columns of `repeats`. #}

@@ -27,7 +27,7 @@ gathered as (
         {%- for name, of in {'value': 'worth', 'lift_all': 'lift_all', 'lift_none': 'lift_none'}.items() %}
         {{ name }}_sq + coalesce(curve_terms.c_{{ name }}_{{ name }}, 0) as {{ name }}_squares, coalesce(repeats.x_{{ of }}, 0) as x_{{ name }}, coalesce(repeats.x_{{ of }}_n, 0) as x_{{ name }}_n,
         {%- endfor %}
-        coalesce(repeats.x_n_n, 0) as x_n_n,
+        coalesce(repeats.x_n_n, 0) as x_n_n, coalesce(repeats.again_accuracy, 0) as again_accuracy,
         {%- for name, parts in baton.corrected_information().items() %}
         ({{ parts[1] }}) * (1 - coalesce(repeats.again_{{ name }}, 0) / cast(nullif({{ parts[0] }}, 0) as {{ float }})) as information_{{ name }}{{ ',' if not loop.last }}
         {%- endfor %}

@@ -4,7 +4,8 @@ CTE `facts`: one row per decision up to the last full hour of now: the hour whos
 label:      0/1 once the cohort is closed, else null
 seen_label: the label, and for an open decision what has been seen so far: 1 for an early positive, else 0 (the `naive` reading)
 part:       matured (label known) or open
-worth, worth_all, worth_none: money under seen_label, of the decision and had everybody or nobody been treated; worth_if_1 and worth_if_0: of the decision under either label
+worth, worth_all, worth_none: money under seen_label, of the decision and had everybody or nobody been treated; worth_if_1 and worth_if_0: of the decision under either label.
+            Without a predicted label nothing was decided: all are null, so that what is compared is of the same rows
 
 only:   condition on `facts` columns entity, hour, version, slice_i; none for all rows.
 signed: outcomes have a column sign, 1 for what is added to a sum and -1 for what is taken off; it is kept.
@@ -37,8 +38,8 @@ facts as (
         case when label is null then 'open' else 'matured' end as part,
         case when predicted_label = 1 and seen_label = 1 then worth_tp when predicted_label = 1 and seen_label = 0 then worth_fp
             when predicted_label = 0 and seen_label = 1 then worth_fn when predicted_label = 0 and seen_label = 0 then worth_tn end as worth,
-        case seen_label when 1 then worth_tp else worth_fp end as worth_all,
-        case seen_label when 1 then worth_fn else worth_tn end as worth_none,
+        case when predicted_label is not null then case seen_label when 1 then worth_tp else worth_fp end end as worth_all,
+        case when predicted_label is not null then case seen_label when 1 then worth_fn else worth_tn end end as worth_none,
         case predicted_label when 1 then worth_tp when 0 then worth_fn end as worth_if_1,
         case predicted_label when 1 then worth_fp when 0 then worth_tn end as worth_if_0,
         case seen_label when 1 then score else 1 - score end as chance_of_label

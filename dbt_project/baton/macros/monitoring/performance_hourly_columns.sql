@@ -8,7 +8,7 @@
         'n_restated': 'is_restated', 'n_pos': 'seen_label = 1', 'n_neg': 'seen_label = 0',
         'tp': 'predicted_label = 1 and seen_label = 1', 'fp': 'predicted_label = 1 and seen_label = 0',
         'fn': 'predicted_label = 0 and seen_label = 1', 'tn': 'predicted_label = 0 and seen_label = 0',
-        'n_value_missing': 'worth is null or worth_all is null or worth_none is null'
+        'n_value_missing': 'predicted_label is not null and (worth is null or worth_all is null or worth_none is null)'
     }) %}
     {{ return(found) }}
 {% endmacro %}
@@ -29,10 +29,11 @@ probability p: expected_1 and expected_0 are p of the rows predicted 1 and 0, sp
         'expected_1': 'case predicted_label when 1 then score end', 'expected_0': 'case predicted_label when 0 then score end',
         'spread_1': 'case predicted_label when 1 then ' ~ p ~ ' end', 'spread_0': 'case predicted_label when 0 then ' ~ p ~ ' end',
         'expected_loss': 'score * (' ~ baton.surprise('score') ~ ') + (1 - score) * (' ~ baton.surprise('(1 - score)') ~ ')', 'expected_brier': p,
-        'expected_value': baton.expected_worth('worth_if_1', 'worth_if_0'), 'expected_value_all': baton.expected_worth('worth_tp', 'worth_fp'),
-        'expected_value_none': baton.expected_worth('worth_fn', 'worth_tn'),
+        'expected_value': baton.expected_worth('worth_if_1', 'worth_if_0'), 'expected_value_all': baton.of_decided(baton.expected_worth('worth_tp', 'worth_fp')),
+        'expected_value_none': baton.of_decided(baton.expected_worth('worth_fn', 'worth_tn')),
         'spread_value': p ~ ' * ' ~ treated ~ ' * ' ~ treated,
-        'spread_lift_all': baton.spread_of_lift(p, treated, '(coalesce(worth_tp, 0) - coalesce(worth_fp, 0))'), 'spread_lift_none': baton.spread_of_lift(p, treated, '(coalesce(worth_fn, 0) - coalesce(worth_tn, 0))')
+        'spread_lift_all': baton.of_decided(baton.spread_of_lift(p, treated, '(coalesce(worth_tp, 0) - coalesce(worth_fp, 0))')),
+        'spread_lift_none': baton.of_decided(baton.spread_of_lift(p, treated, '(coalesce(worth_fn, 0) - coalesce(worth_tn, 0))'))
     }) }}
 {% endmacro %}
 
@@ -49,6 +50,9 @@ probability p: expected_1 and expected_0 are p of the rows predicted 1 and 0, sp
 {% endmacro %}
 
 {% macro spread_of_lift(p, treated, other) %}{{ return(p ~ ' * (' ~ treated ~ ' - ' ~ other ~ ') * (' ~ treated ~ ' - ' ~ other ~ ')') }}{% endmacro %}
+
+{# Null, which counts as 0, where nothing was decided. #}
+{% macro of_decided(amount) %}{{ return('case when predicted_label is not null then ' ~ amount ~ ' end') }}{% endmacro %}
 
 {# The columns of performance_hourly, in order. #}
 {% macro hourly_columns() %}

@@ -10,7 +10,7 @@ running as (
     select
         target, score, pos, neg, open_pos, n as n_here, expected,
         {%- for name in names %}
-        cast(sum({{ name }}) over (partition by target order by score rows between unbounded preceding and current row) as bigint) as {{ name }}_up_to{{ ',' if not loop.last }}
+        cast(sum({{ name }}) over (partition by target order by score rows between unbounded preceding and current row) as {{ baton.running_type(name) }}) as {{ name }}_up_to{{ ',' if not loop.last }}
         {%- endfor %}
     from steps
 )
@@ -39,9 +39,12 @@ running as (
     select
         summed.target, score, pos, neg, open_pos, n as n_here, expected,
         {%- for name in names %}
-        cast({{ name }}_so_far - {{ name }}_before as bigint) as {{ name }}_up_to{{ ',' if not loop.last }}
+        cast({{ name }}_so_far - {{ name }}_before as {{ baton.running_type(name) }}) as {{ name }}_up_to{{ ',' if not loop.last }}
         {%- endfor %}
     from summed
     inner join starts on summed.target = starts.target
 )
 {%- endmacro %}
+
+{# Counts are whole; `expected`, in 10^-12 of a row, is beyond a bigint from nine million rows on. #}
+{% macro running_type(name) %}{{ return(baton.type_double() if name == 'expected' else 'bigint') }}{% endmacro %}

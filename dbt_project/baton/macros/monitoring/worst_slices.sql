@@ -16,7 +16,8 @@ its size has in a change that hits everybody alike; `rank` 1 has the most harmfu
 
 p_value: two-sided, no change within the value between the two windows, which is another question than what it contributes: a value can explain half of a drop by its size alone.
 q_value: Benjamini-Hochberg over all slice values of the (window, metric) that can be judged.
-status:  `worse`, `better` (`changed` for outcome_rate) where q_value <= q; `ok`; `insufficient_data` below monitor.min_n decisions in either window: never an alarm, never ranked.
+status:  `worse`, `better` (`changed` for outcome_rate) where q_value <= q; `ok`; `insufficient_data` below monitor.min_n decisions in either window, and of a mean with fewer than three
+         independent rows in both together (decisions of one entity): never an alarm, never ranked.
 
 Test. Standard errors are cluster-robust. Means of 0 and 1: the smaller z of the score test (pooled variance) and of the signed root of the likelihood ratio, both divided by the design
 effect: the one is too eager when counts are low and rise, the other when they fall. Other means: the larger of the pooled and the separate standard error, t turned into z by Wallace 1959.

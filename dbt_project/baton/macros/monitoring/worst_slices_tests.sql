@@ -123,6 +123,8 @@ scored_slices as (
             else sqrt(freedom * ln(1 + change * change / greatest(pooled_variance, separate_variance) / freedom)) * (8 * freedom + 1) / (8 * freedom + 3)
         end as z
     from variance_slices
+    -- One entity on each side is one answer repeated: its rows are no sample, and nothing can be said of a mean.
+    where is_binary = 1 or pooled_variance <= 1e-18 or freedom >= 1
 ),
 
 tested_slices as (
