@@ -121,7 +121,7 @@ CASES: dict[str, tuple[Break, Cause, str]] = {
     "step": (failed("KeyError: 'x'"), Cause.STEP_FAILED, "churn/predictions"),
     "unscored": (lambda k: replace(k, scored=250), Cause.SCORING_INCOMPLETE, "churn/predictions"),
     "skew": (
-        lambda k: replace(k, parity=(*k.parity[:-1], Parity(DAY, 8000, 7600, "n"))),
+        lambda k: replace(k, parity=(*k.parity[:-1], Parity(DAY, 8000, 7600, "n", 40))),
         Cause.TRAIN_SERVE_SKEW,
         "churn/predictions",
     ),
@@ -162,6 +162,23 @@ def test_a_run_that_somebody_stopped_is_no_fault_of_changed_sql() -> None:
         diagnose(replace(stopped, errors=(replace(failure, message="x is no column"),))).cause
         == Cause.TRANSFORM_CHANGED
     )
+
+
+def test_changed_sql_is_not_blamed_for_what_does_not_read_it() -> None:
+    """The day of a deployment is a day like others: an alias may be lost on it, and a check of another branch fail."""
+    change = Changed("staging/tickets", "analytics_engineering", DAY, frozenset({"raw/invoices", "staging/invoices"}))
+    deployed = replace(sound(), changed=(change,))
+    lost = replace(STEP, asset="churn/predictions", message="NoServingVersion: no version of churn serves 2026-09-30")
+    assert diagnose(replace(deployed, errors=(lost,))).cause == Cause.CHAMPION_MISSING
+    failure = replace(STEP, asset="staging/invoices", name="paid_is_known", message="3 rows", is_step=False)
+    assert diagnose(replace(deployed, errors=(failure,))).cause == Cause.STEP_FAILED
+    below = replace(failure, asset="features/tickets")
+    assert diagnose(replace(deployed, errors=(below,))).cause == Cause.TRANSFORM_CHANGED
+
+
+def test_more_entities_that_differ_than_rows_that_came_late_are_a_fault() -> None:
+    known = replace(sound(), parity=(Parity(DAY, 8000, 7600, "n", 40, 39),))
+    assert diagnose(known).cause == Cause.TRAIN_SERVE_SKEW
 
 
 def test_a_warehouse_that_is_held_while_one_looks_is_no_fault_of_the_run() -> None:
@@ -258,6 +275,8 @@ def test_since_is_the_start_of_the_first_unusual_day() -> None:
         scores(0.04),
         lambda k: replace(k, changed=(Changed("features/usage", "", DAY),)),  # changed SQL that changes nothing
         lambda k: replace(k, trains=False, champion=None, recent=None, parity=()),
+        # forty rows came after the scoring and count as known before it: forty entities may differ, and do
+        lambda k: replace(k, parity=(*k.parity[:-1], Parity(DAY, 8000, 7600, "n", 40, 40))),
         feature_jump,
     ],
 )

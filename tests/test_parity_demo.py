@@ -82,6 +82,12 @@ def test_one_late_row_makes_exactly_its_mismatches(home: Home) -> None:
         "owner analytics_engineering"
     )
 
+    # Nobody's mistake, so nobody's fault: the row came after the scoring, and one account differs.
+    told = json.loads(baton(home, "diagnose", "churn", "--now", str(LATER), "--json").stdout)
+    assert [each for each in told["ruled_out"] if each.startswith("train serve skew")] == [
+        "train serve skew: 1 differ in n_tickets_28d: 1 rows of that day were loaded after it was scored"
+    ]
+
     # The next days score with the ticket; the window keeps its verdict when it is asked no more.
     ask_again(home, LATER + timedelta(days=6))
     assert len(ask(home, DIFFERENT)) == 2

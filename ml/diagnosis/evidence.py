@@ -71,11 +71,15 @@ class Source:
 
 @dataclass(frozen=True)
 class Changed:
-    """A dbt model whose SQL, or a macro it calls, differs from the run before `since`."""
+    """A dbt model whose SQL, or a macro it calls, differs from the run before `since`.
+
+    apart: what stands upstream of the product, but neither is the model nor reads it.
+    """
 
     asset: str
     group: str
     since: datetime
+    apart: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -131,12 +135,18 @@ class DriftAlarm:
 
 @dataclass(frozen=True)
 class Parity:
-    """Logged against replayed features of one day: values compared, equal, and the worst feature."""
+    """Logged against replayed features of one day: values compared, equal, and the worst feature.
+
+    n_rows: entities that differ in the worst feature. n_late: rows of the sources that count as known before the day
+    and were loaded after its scoring (0 of other days than the newest).
+    """
 
     day: datetime
     n: int
     equal: int
     feature: str = ""
+    n_rows: int = 0
+    n_late: int = 0
 
 
 @dataclass(frozen=True)

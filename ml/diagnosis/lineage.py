@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ml.manifest import Props, asset_path, group_of, meta_of
 from ml.product import Product, pii_columns
@@ -30,11 +30,15 @@ class Raw:
 
 @dataclass(frozen=True)
 class Lineage:
-    """Upstream of one product: `code` has the hash of each model's SQL and of the macros it calls, upstream first."""
+    """Upstream of one product: `code` has the hash of each model's SQL and of the macros it calls, upstream first.
+
+    apart: of each model what else stands upstream of the product and does not read it.
+    """
 
     sources: tuple[Raw, ...]
     code: Mapping[str, str]
     groups: Mapping[str, str]
+    apart: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 def lineage(manifest: Props, product: Product) -> Lineage:
@@ -58,7 +62,15 @@ def lineage(manifest: Props, product: Product) -> Lineage:
         ),
         code={"/".join(asset_path(manifest["nodes"][uid])): code_hash(manifest, uid) for uid in models},
         groups={**groups, **own, "published/warehouse": platform},
+        apart=_apart(manifest, every, models),
     )
+
+
+def _apart(manifest: Props, every: Iterable[str], models: Iterable[str]) -> dict[str, frozenset[str]]:
+    known = {**manifest["sources"], **manifest["nodes"]}
+    reads = {uid: set(above(manifest, [uid])) for uid in every if uid in known}
+    path = {uid: "/".join(asset_path(known[uid])) for uid in reads}
+    return {path[uid]: frozenset(path[each] for each in reads if uid not in reads[each]) for uid in models}
 
 
 def code_hash(manifest: Props, uid: str) -> str:

@@ -1,14 +1,18 @@
 """Evidence of what came of the model: matured answers, lasting drift, parity, and how old the champion is."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ml import clock
 from ml.diagnosis.evidence import Champion, DriftAlarm, Matured, Parity
+from ml.diagnosis.lineage import Raw
 from ml.diagnosis.matured import matured
 from ml.ops_tables import columns_in, columns_of
 from ml.product import Product
+from ml.quoting import quoted
+from ml.warehouse import first_row
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -85,18 +89,38 @@ def drift(con: "DuckDBPyConnection", product: Product, day: datetime) -> tuple[D
     )
 
 
-def parity(con: "DuckDBPyConnection", product: Product, day: datetime) -> tuple[Parity, ...]:
+def parity(
+    con: "DuckDBPyConnection", product: Product, day: datetime, sources: Sequence[Raw] = ()
+) -> tuple[Parity, ...]:
     """Logged against replayed features of the last week that was compared, oldest first."""
     if not columns_of(con, product, "parity"):
         return ()
     rows = con.execute(
         f"""
-        select window_end, sum(n)::bigint, sum(n_equal)::bigint, arg_max(feature, n - n_equal)
+        select window_end, sum(n)::bigint, sum(n_equal)::bigint, arg_max(feature, n - n_equal), max(n - n_equal)::bigint
         from {product.relation("parity")} where window_end <= ? group by 1 order by 1 desc limit 7
         """,
         [day],
     ).fetchall()
-    return tuple(Parity(*row) for row in reversed(rows))
+    found = [Parity(*row) for row in reversed(rows)]
+    if found and found[-1].n_rows:
+        found[-1] = replace(found[-1], n_late=_loaded_later(con, product, found[-1].day, sources))
+    return tuple(found)
+
+
+def _loaded_later(con: "DuckDBPyConnection", product: Product, day: datetime, sources: Sequence[Raw]) -> int:
+    """Rows that count as known before `day`, though they were loaded after its first score was written."""
+    first = "select min(predicted_at) from {} where role = 'champion' and as_of = $day".format(
+        product.relation("predictions")
+    )
+    tables = [raw for raw in sources if raw.is_landed and raw.known_at]
+    late = [
+        f"(select count(*) from {raw.relation} where loaded_at > ({first}) and {quoted(str(raw.known_at))} <= $day)"
+        for raw in tables
+        if {raw.known_at, "loaded_at"} <= set(columns_in(con, *raw.asset.split("/", 1)))
+    ]
+    (n,) = first_row(con, f"select {' + '.join(late)}", {"day": day}) or (0,) if late else (0,)
+    return int(n)
 
 
 def champion(con: "DuckDBPyConnection", product: Product, day: datetime) -> Champion | None:

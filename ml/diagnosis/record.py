@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ml.diagnosis.evidence import Changed, Load
+from ml.diagnosis.lineage import Lineage
 from ml.ops_tables import columns_in
 
 if TYPE_CHECKING:
@@ -98,12 +99,10 @@ def last_row_id(con: "DuckDBPyConnection", asset: str, day: datetime) -> int | N
     return int(own[0]) if later and own else None
 
 
-def changed(
-    con: "DuckDBPyConnection", day: datetime, code: Mapping[str, str], groups: Mapping[str, str]
-) -> tuple[Changed, ...]:
-    """Models of `code` that changed in the last days up to `day`, in the order of `code`.
+def changed(con: "DuckDBPyConnection", day: datetime, upstream: Lineage) -> tuple[Changed, ...]:
+    """Models of the lineage that changed in the last days up to `day`, upstream first.
 
-    `code` is what stands in the project now: a run that failed has kept nothing, and may have failed of it.
+    Its code is what stands in the project now: a run that failed has kept nothing, and may have failed of it.
     """
     if not columns_in(con, "ops", "model_code"):
         return ()
@@ -111,10 +110,15 @@ def changed(
         "select asset, max(as_of), count(*), arg_max(code, as_of) from ops.model_code where as_of <= ? group by 1",
         [day],
     ).fetchall()
+    code = upstream.code
     newest = {asset: at for asset, at, n, _ in rows if n > 1 and (day - at).days < CHANGED_DAYS}
     if not _is_followed(con, day):
         newest |= {asset: day for asset, _, _, last in rows if asset in code and code[asset] != last}
-    return tuple(Changed(asset, groups.get(asset, ""), newest[asset]) for asset in code if asset in newest)
+    return tuple(
+        Changed(asset, upstream.groups.get(asset, ""), newest[asset], upstream.apart.get(asset, frozenset()))
+        for asset in code
+        if asset in newest
+    )
 
 
 def _is_followed(con: "DuckDBPyConnection", day: datetime) -> bool:

@@ -58,10 +58,11 @@ RULES: tuple[Rule, ...] = (
     null_spike,
     category_renamed,
     unit_change,
+    # no SQL can take a version away
+    champion_missing,
     # what the SQL made of it
     transform_changed,
     # what the model was given, and said
-    champion_missing,
     step_failed,
     scoring_incomplete,
     train_serve_skew,

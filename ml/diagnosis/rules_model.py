@@ -41,6 +41,11 @@ def train_serve_skew(known: Evidence) -> Said:
     off = days[-1].n - days[-1].equal
     if not off:
         return Sound(f"all {days[-1].n:,} logged feature values are what the SQL gives again")
+    if 0 < days[-1].n_rows <= days[-1].n_late:  # a row changes the features of one entity
+        return Sound(
+            f"{days[-1].n_rows:,} differ in {days[-1].feature}: {days[-1].n_late:,} rows of that day were loaded "
+            "after it was scored"
+        )
     first = days[-1]
     for each in reversed(days):
         if each.equal == each.n:

@@ -83,7 +83,9 @@ def transform_changed(known: Evidence) -> Said:
     recent = [change for change in known.changed if change.since == newest.since]
     names = ", ".join(change.asset for change in recent[:4])
     failed = [error for error in known.errors if error.asset.split("/")[-1] not in JUDGED_BY_RULES]
-    broken = [error for error in failed if not INTERRUPTED.search(error.message)]
+    # What reads none of the changed models failed of something else.
+    apart = frozenset[str].intersection(*(change.apart for change in recent))
+    broken = [error for error in failed if error.asset not in apart and not INTERRUPTED.search(error.message)]
     if not jumps and not (broken and newest.since >= known.day):
         return Sound(f"SQL of {names} changed in the run of {newest.since:%Y-%m-%d}, and no feature jumped since")
     first = recent[0]  # the furthest upstream: the reader lists them in the order of the lineage
