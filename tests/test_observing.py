@@ -20,7 +20,7 @@ from orchestration.instance import get_instance
 from orchestration.observing.collect import Collected, observations
 from orchestration.observing.diagnosing import applied, diagnoser
 from orchestration.observing.read import News, news, remember
-from orchestration.observing.world import Commands, world_of
+from orchestration.observing.world import Commands, asset_of_node, world_of
 from orchestration.paging import pager
 from orchestration.paging.model import CHECK, FAILED, OK, PAGES, Incident, Observation
 from orchestration.paging.pager import Pager, incidents, messages
@@ -89,6 +89,39 @@ def test_a_step_that_names_dbt_nodes_is_theirs_and_one_that_names_none_is_of_wha
     assert failed(before_any_step)[0] == ("step", "staging/usage", "platform")
     checks_only = Collected("r", broken={"source_freshness": ([], "gone")})
     assert failed(checks_only)[0][1] in WORLD.groups
+
+
+def test_a_step_that_only_looks_is_mended_when_it_looks_again(kept: Store) -> None:
+    """Nothing is ever materialized by it."""
+    broken = observations(
+        Collected("r", broken={"source_freshness": ([], "gone")}), record(dg.DagsterRunStatus.FAILURE), GRAPH
+    )
+    pager = Pager(kept, WORLD)
+    pager.observe([broken], NOW)
+    (found,) = incidents(kept)
+    assert found.cause == "source_freshness could not run"
+    mended = observations(
+        Collected("s", done={"source_freshness": None}), record(dg.DagsterRunStatus.SUCCESS, ended=NOW + DAY), GRAPH
+    )
+    pager.observe([mended], NOW + DAY)
+    assert incidents(kept) == []
+
+
+def test_a_test_that_dbt_attaches_to_nothing_is_of_the_table_furthest_down() -> None:
+    source = next(uid for uid in GRAPH.manifest["sources"] if uid.endswith("usage_events"))
+    nodes = {
+        "test.x.unattached": [source],
+        "test.x.across": [source, "model.baton_demo.features_usage", "model.baton_demo.staging_usage"],
+    }
+    for name, on in nodes.items():
+        GRAPH.manifest["nodes"][name] = {"resource_type": "test", "schema": "audit", "depends_on": {"nodes": on}}
+    try:
+        assert [asset_of_node(GRAPH, name) for name in nodes] == ["raw/usage_events", "features/usage"]
+        said = Collected("r", broken={"dbt_2": (["test.x.across"], "3 failing rows")})
+        assert failed(said) == [("step", "features/usage", "")]
+    finally:
+        for name in nodes:
+            del GRAPH.manifest["nodes"][name]
 
 
 def test_a_failed_test_is_told_once_by_its_check_not_again_by_its_step() -> None:
@@ -181,6 +214,16 @@ def test_dagsters_freshness_is_read_once_and_the_worse_of_both_halves_counts(kep
     Pager(kept, WORLD).observe([observations(good, record(dg.DagsterRunStatus.SUCCESS, today, later), GRAPH)], later)
     assert incidents(kept) == []
     assert [m["kind"] for m in messages(kept) if m["kind"] == "opened" and m["state"] == "waiting"] == []
+
+
+def test_the_first_look_is_not_told_what_was_stale_a_month_ago(kept: Store) -> None:
+    """A new incident store, or one that moved: what is stale now, Baton's own check says."""
+    wall = datetime.now(UTC).replace(tzinfo=None)
+    with get_instance(kept.home) as instance:
+        report(instance, "raw/invoices", FreshnessState.FAIL, wall)
+        with kept.transaction() as con:
+            assert news(con, instance, GRAPH, {}, wall + 30 * DAY).batches == []
+        assert len(look(kept, instance).batches) == 1
 
 
 HOLD = "import duckdb, sys; con = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"

@@ -44,6 +44,7 @@ class Collected:
     checks: list[dict[str, Any]] = field(default_factory=list)
     broken: dict[str, tuple[list[str], str]] = field(default_factory=dict)  # step -> nodes it names, first line
     running: dict[str, None] = field(default_factory=dict)  # steps begun and not ended
+    done: dict[str, None] = field(default_factory=dict)
     why: str = ""
     is_interrupted: bool = False  # by a signal, Ctrl-C for one
 
@@ -61,6 +62,7 @@ class Collected:
                 self.running[step] = None
             case "STEP_SUCCESS":
                 self.running.pop(step, None)
+                self.done[step] = None
             case "STEP_FAILURE":
                 self.running.pop(step, None)
                 self.broken[step] = _failure(event)
@@ -111,6 +113,8 @@ def observations(collected: Collected, record: "RunRecord", graph: "Graph") -> l
         broken = list(_broken(collected, failing, plain, graph))
     out = {seen.asset for seen in broken}
     made = [replace(plain, asset=a, source=STEP, name=MATERIALIZED) for a in collected.made if a not in out]
+    looked = {step: _first(collected, step, graph) for step in sorted(collected.done.keys() & _checking(graph))}
+    made += [replace(plain, asset=asset, source=STEP, name=_unlooked(step)) for step, asset in looked.items()]
     left: list[Observation] = []
     if not is_stopped:
         missing = sorted(collected.planned.keys() - collected.made.keys() - out)
@@ -128,14 +132,25 @@ def _broken(collected: Collected, failing: set[str], plain: Observation, graph: 
         named = [asset for node in nodes if (asset := graphs.asset_of_node(graph, node))]
         if set(named) <= failing and (named or _is_about_checks(said)):
             continue
+        name = _unlooked(step) if step in _checking(graph) and not named else MATERIALIZED
         for asset in [a for a in named if a not in failing] or [_first(collected, step, graph)]:
-            found[asset] = replace(bad, asset=asset, message=said, kind="" if named else "platform")
+            found[asset] = replace(bad, asset=asset, name=name, message=said, kind="" if named else "platform")
     if not collected.broken:
         words = f"the run ended while this was being built: {masked(collected.why.split(chr(10))[0])}"
         for step in collected.running or {"": None}:
             asset = _first(collected, step, graph)
-            found[asset] = replace(bad, asset=asset, message=words, kind="platform")
+            name = _unlooked(step) if step in _checking(graph) else MATERIALIZED
+            found[asset] = replace(bad, asset=asset, name=name, message=words, kind="platform")
     return list(found.values())
+
+
+def _checking(graph: "Graph") -> set[str]:
+    """Steps that make no asset and look at some: their failure ends when they succeed, nothing is materialized."""
+    return {checks.node_def.name for checks in graph.checks}
+
+
+def _unlooked(step: str) -> str:
+    return f"{step} could not run"
 
 
 def _is_about_checks(said: str) -> bool:

@@ -58,7 +58,7 @@ def news(
     with _asking_dagster():
         records = instance.get_run_records(after, order_by="update_timestamp", ascending=True)
         fresh = [r for r in records if r.dagster_run.is_finished and seen.get(r.dagster_run.run_id) != _updated(r)]
-        taken, states = fresh[:RUNS_AT_ONCE], list(_states(cursor, instance))
+        taken, states = fresh[:RUNS_AT_ONCE], list(_states(cursor, instance, wall))
         batches = [observations(_collected(instance, record, heard), record, graph) for record in taken]
     promises = [seen for _, seen in states if seen is not None]
     if promises:
@@ -101,13 +101,16 @@ def _collected(instance: "DagsterInstance", record: "RunRecord", heard: Mapping[
     return found
 
 
-def _states(cursor: str | None, instance: "DagsterInstance") -> Iterator[tuple[int, Observation | None]]:
-    """Dagster's freshness as it changed, by storage id.
+def _states(
+    cursor: str | None, instance: "DagsterInstance", wall: datetime
+) -> Iterator[tuple[int, Observation | None]]:
+    """Dagster's freshness as it changed, by storage id; the very first look goes as far back as for runs.
 
     Its PASS is no news: it looks at any materialization, an old partition's too.
     """
     kind = dg.DagsterEventType.FRESHNESS_STATE_CHANGE
-    wanted = dg.EventRecordsFilter(kind, after_cursor=int(cursor) if cursor else None)
+    since = None if cursor else _seconds(wall - BEGINNING)
+    wanted = dg.EventRecordsFilter(kind, after_cursor=int(cursor) if cursor else None, after_timestamp=since)
     for record in instance.event_log_storage.get_event_records(wanted, limit=EVENTS_AT_ONCE, ascending=True):
         event = record.event_log_entry.dagster_event
         change = event.asset_freshness_state_change_data if event else None

@@ -11,6 +11,7 @@ import dagster as dg
 
 from ml.clock import parse_duration
 from ml.commands import baton_sql
+from ml.diagnosis.lineage import above
 from ml.manifest import group_of
 from ml.quoting import quoted
 from orchestration import freshness
@@ -99,11 +100,17 @@ class Commands:
 
 
 def asset_of_node(graph: Graph, node: str) -> str | None:
-    """The asset of a dbt node by unique id, as a failure names it; a test's is what it stands on."""
+    """The asset of a dbt node by unique id, as a failure names it; a test's is what it stands on.
+
+    Of several (a singular test; dbt attaches a source's test to nothing) the one furthest down: there they meet.
+    """
     found = graph.manifest["nodes"].get(node) or graph.manifest["sources"].get(node)
     if found is None:
         return None
     attached = found.get("attached_node")
     if attached:
         return asset_of_node(graph, attached)
+    if found["resource_type"] == "test":
+        on = sorted(found["depends_on"]["nodes"], key=lambda uid: (len(above(graph.manifest, [uid])), uid))
+        return asset_of_node(graph, on[-1]) if on else None
     return asset_key(found).to_user_string() if found.get("schema") else None
