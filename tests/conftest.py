@@ -27,6 +27,7 @@ os.environ.update(
 SLOWEST_FIRST = (
     "test_main_job",
     "test_monitoring_incremental",
+    "test_drill",
     "test_main_job_killed",
     "test_drift_oracle",
     "test_dbt_project",

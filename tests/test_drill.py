@@ -77,7 +77,6 @@ def board(home: None) -> dict[str, Drill]:
     return {each.fault: each for each in found if isinstance(each, Drill)}
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_one_drill_of_each_fault(fault: Fault, board: dict[str, Drill]) -> None:
     played = board[fault.name]
@@ -95,8 +94,7 @@ def test_ten_days_without_a_fault_are_quiet() -> None:
     assert set(found["causes"]) <= {"benign", "healthy"}
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("breaks", [False, True], ids=["sound", "a test fails"])
+@pytest.mark.parametrize("breaks", [pytest.param(False, marks=pytest.mark.long), True], ids=["sound", "a test fails"])
 def test_asking_known_tests_leaves_what_dbts_own_build_leaves(breaks: bool, tmp_path: Path) -> None:
     """Two mornings, the second without dbt's tests where it may; of the other copy both with them."""
     company = snapshot(Home(Path(os.environ["BATON_HOME"])).ensure(), COMPANY_SEED, print)
