@@ -19,7 +19,7 @@ from orchestration.cli.drill import COMPANY_SEED
 from orchestration.cli.main import cli
 from orchestration.definitions import load_graph
 from orchestration.drill import build
-from orchestration.drill.board import confidences, spoken, wilson
+from orchestration.drill.board import confidences, not_over, spoken, table, wilson
 from orchestration.drill.company import Company, copied, drop_older, snapshot
 from orchestration.drill.company import environment as environment_of
 from orchestration.drill.day import Days
@@ -149,6 +149,20 @@ def test_confidence_is_held_against_drills_in_which_somebody_was_paged() -> None
     missed = replace(noticed, cause="benign", confidence=0.8, pages=())
     wrong = replace(noticed, wanted_cause="unit_change", confidence=0.7)
     assert confidences([noticed, missed, wrong])[2:] == ["| null_spike | 80 % | 1 of 2 (50 %, 9 to 91) |"]
+
+
+def test_the_board_counts_what_harms_nobody_apart() -> None:
+    page = (("data_engineering", "raw/x is broken"),)
+    noticed = Drill(
+        *("null_spike", 1, "null_spike", "data_engineering", datetime(2026, 9, 7), 0, "null_spike"),
+        *(0.9, "raw/x", "data_engineering", "x is null", page, (), None, 2, 1.0),
+    )
+    quiet = replace(noticed, fault="benign", wanted_cause="benign", wanted_group="", pages=(), noticed_after=None)
+    rows = table([noticed, quiet, replace(quiet, pages=page)])
+    assert "| right group paged | 1 of 1 (100 %, 21 to 100) |" in rows
+    assert "| over within four mornings of the repair | 0 of 1 (0 %, 0 to 79) |" in rows
+    assert "| nobody paged for a change that harms nobody | 1 of 2 (50 %, 9 to 91) |" in rows
+    assert not_over([noticed, quiet]) == {"null_spike": 1}
 
 
 def test_the_interval_of_the_board_is_wilsons() -> None:

@@ -36,11 +36,15 @@ ASKED = (
 
 def table(drills: Sequence[Drill]) -> list[str]:
     """Overall, then one row per fault."""
+    harmful = [drill for drill in drills if drill.wanted_group]
+    benign = [drill for drill in drills if not drill.wanted_group]
     rows = ["| | share (95 % Wilson interval) |", "|---|---|"]
-    rows += [f"| {text} | {spoken(sum(getattr(d, name) for d in drills), len(drills))} |" for text, name in ASKED]
-    mended = [drill for drill in drills if drill.wanted_group and drill.noticed_after is not None]
+    rows += [f"| {text} | {spoken(sum(getattr(d, name) for d in harmful), len(harmful))} |" for text, name in ASKED]
+    mended = [drill for drill in harmful if drill.noticed_after is not None]
     over = sum(drill.resolved_after is not None for drill in mended)
-    rows += [f"| over within four mornings of the repair | {spoken(over, len(mended))} |", ""]
+    rows += [f"| over within four mornings of the repair | {spoken(over, len(mended))} |"]
+    unharmed = spoken(sum(drill.is_right for drill in benign), len(benign))
+    rows += [f"| nobody paged for a change that harms nobody | {unharmed} |", ""]
     rows += [
         "| fault | drills | group | cause | one page | at once | over | s per morning |",
         "|---|---|---|---|---|---|---|---|",
@@ -79,6 +83,12 @@ def misses(drills: Sequence[Drill]) -> list[str]:
             what = f"- **{drill.fault}**, seed {drill.seed}: not {', not '.join(wrong)}."
             found.append(f"{what} Said: {drill.sentence}. Paged: {paged}.")
     return found or ["None."]
+
+
+def not_over(drills: Sequence[Drill]) -> dict[str, int]:
+    """Drills that were noticed and not over four mornings after the repair, counted by fault."""
+    still = [d.fault for d in drills if d.wanted_group and d.noticed_after is not None and d.resolved_after is None]
+    return {fault: still.count(fault) for fault in dict.fromkeys(still)}
 
 
 def quiet(worlds: Sequence[Healthy]) -> list[str]:
