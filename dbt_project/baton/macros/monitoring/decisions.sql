@@ -11,10 +11,11 @@ is_moved (1 where it took the place of another decision of its period); entity_h
 
 Rules. Only role champion, and only usable rows: entity, as_of, predicted_at known and score in [0, 1], in time to be acted on: known_at is null
 or at most a day after as_of (a missed day scored later is in the log but decided nothing). A prediction_id counts once, its first written row. `first` is the lowest (as_of, predicted_at, prediction_id) of the period; `latest` the highest.
-Incremental: see `decision_candidates`; an earlier day written later takes its place.
+Incremental: see `decisions_candidates`; an earlier day written later takes its place. Of a log from elsewhere, what is corrected in the log is corrected here, and what left it leaves.
 #}
 {% macro decisions(product, predictions, scoring_set=none) %}
     {% do baton.keep_changes(product, 'decisions') %}
+    {% do config(post_hook="{{ baton.forget_gone_of('" ~ product ~ "', 'decisions') }}") %}
     {% if not execute %}{{ return('') }}{% endif %}
     {% set run = baton.decisions_run(product, predictions) %}
     {{ return(adapter.dispatch('decisions', 'baton')(product, predictions, scoring_set, run.built, run.batch, run.first_as_of)) }}
@@ -26,6 +27,8 @@ Incremental: see `decision_candidates`; an earlier day written later takes its p
 {% set carried = baton.carried_columns(parameters) %}
 {% set order = 'as_of, predicted_at, prediction_id' if parameters.decide.policy == 'first' else 'as_of desc, predicted_at desc, prediction_id desc' %}
 {% set columns = baton.decided_columns() + (carried if scoring_set is none else []) %}
+{# Rows of one prediction_id may differ in anything: without an order of all, a rebuild could choose another one. #}
+{% set ties = baton.unique_names(columns, but=['prediction_id', 'entity', 'as_of', 'predicted_at', 'score']) %}
 {% set log = baton.usable_log(parameters, predictions, carried if scoring_set is none else []) %}
 with
 
@@ -62,7 +65,7 @@ decided as (
     from (
         select
             candidates.*,
-            row_number() over (partition by candidates.entity, candidates.period order by {{ order }}, threshold, predicted_label, model_version) as choice
+            row_number() over (partition by candidates.entity, candidates.period order by {{ order }}, {{ ties | join(', ') }}) as choice
         from candidates
         inner join contested on candidates.entity = contested.entity and candidates.period = contested.period
     ) as ranked
@@ -78,7 +81,7 @@ select
     decided.predicted_at,
     decided.score,
     decided.threshold,
-    coalesce(decided.predicted_label, case when decided.score >= decided.threshold then 1 when decided.score < decided.threshold then 0 end) as predicted_label,
+    {{ baton.decided_label('decided') }} as predicted_label,
     decided.model_version,
     decided.is_holdout,
     {%- for column in carried %}
@@ -103,6 +106,11 @@ order by decided.as_of, decided.entity
     {{ return(['prediction_id', 'entity', 'as_of', 'predicted_at', 'score', 'threshold', 'predicted_label', 'model_version', 'is_holdout']) }}
 {% endmacro %}
 
+{# The label of a row of the log: the one that it says, else the one that follows from its threshold. #}
+{% macro decided_label(row) %}
+    {{ return('coalesce(' ~ row ~ '.predicted_label, case when ' ~ row ~ '.score >= ' ~ row ~ '.threshold then 1 when ' ~ row ~ '.score < ' ~ row ~ '.threshold then 0 end)') }}
+{% endmacro %}
+
 {# The rows of the log that may decide, with the entity as `entity`. Ends in a where clause. #}
 {% macro usable_log(parameters, predictions, carried) -%}
 select
@@ -114,3 +122,13 @@ select
         and {{ parameters.entity }} is not null and as_of is not null and predicted_at is not null
         and (known_at is null or known_at <= as_of + {{ baton.interval('1 day') }})
 {%- endmacro %}
+
+{# Post-hook of a log from elsewhere: a run writes of what is gone a row without predicted_at (decisions) or state (outcomes). It took the place of what stood there, and goes too. #}
+{% macro forget_gone_of(product, table) %}
+    {% if not execute or not is_incremental() or baton.product(product).train is not none %}{{ return('') }}{% endif %}
+    {{ return(baton.forget_gone(this, table)) }}
+{% endmacro %}
+
+{% macro forget_gone(relation, table) %}
+    {{ return('delete from ' ~ relation ~ ' where ' ~ {'decisions': 'predicted_at', 'outcomes': 'state'}[table] ~ ' is null') }}
+{% endmacro %}

@@ -5,8 +5,8 @@ entity and period) and is_standing (1 on that decision itself, which is not writ
 `all_candidates`:   the whole log, for a table that is built from nothing.
 `new_candidates`:   for products with `train`. Baton writes batches with strictly increasing predicted_at, so rows beyond the newest one decided here
                     are new, and of all rows before them only the standing decisions can still win.
-`moved_candidates`: for a log from elsewhere, whose batches may come late: every row that is no decision is compared with the decision of its
-                    period, and keys it could move are decided again from the whole log.
+`moved_candidates`: for a log from elsewhere, whose batches may come late and whose rows may be corrected or leave: every row that is no decision is
+                    compared with the decision of its period, every decision with its row, and keys that could move are decided again from the whole log.
 #}
 {% macro all_candidates(parameters, columns) %}
 {{ baton.counted_once('log') }},
@@ -96,41 +96,67 @@ candidates as (
 )
 {%- endmacro %}
 
+{#
+A decision is questioned where the log has another row under its prediction_id, or none any more. A log that begins after a decision says nothing of it: whoever keeps his
+log for some days only has not taken back what was decided before. What is questioned is decided again; where nothing is left to decide, a row without predicted_at says so.
+#}
 {% macro moved_candidates(parameters, columns, built) %}
 {% set first = parameters.decide.policy == 'first' %}
+standing as (
+    select {% for column in columns %}{{ {'entity': parameters.entity}.get(column, column) }} as {{ column }}, {% endfor %}period
+    from {{ built }}
+),
+
 arrived as (
-    select distinct log.entity, log.as_of
+    select log.entity, log.as_of, standing.entity as standing_entity, standing.period as standing_period, standing.as_of as standing_as_of
     from log
-    left join {{ built }} as decided
-        on log.prediction_id = decided.prediction_id and log.entity = decided.{{ parameters.entity }} and log.as_of = decided.as_of
-        and log.predicted_at = decided.predicted_at and log.score = decided.score
-    where decided.prediction_id is null
+    left join standing on log.prediction_id = standing.prediction_id
+    where standing.prediction_id is null or not ({{ baton.decided_alike('log.', 'standing.', columns) }})
+),
+
+questioned as (
+    select standing_entity as entity, standing_period as period, standing_as_of as as_of
+    from arrived
+    where standing_entity is not null
+    union
+    select standing.entity, standing.period, standing.as_of
+    from standing
+    left join log on standing.prediction_id = log.prediction_id
+    where log.prediction_id is null and standing.as_of >= (select min(as_of) from log)
 ),
 
 shifts as (
-    {{ baton.period_shifts(parameters, 'arrived') }}
+    {{ baton.period_shifts(parameters, '(select entity from arrived union select entity from questioned)') }}
 ),
 
-arrived_keys as (
-    select arrived.entity, {{ baton.period(parameters, 'arrived.as_of', 'shifts.shift') }} as period, shifts.shift, min(arrived.as_of) as first_as_of, max(arrived.as_of) as last_as_of
-    from arrived
-    inner join shifts on arrived.entity = shifts.entity
-    group by 1, 2, 3
+reached_keys as (
+    select entity, period, shift, min(as_of) as first_as_of, max(as_of) as last_as_of, max(is_questioned) as is_questioned
+    from (
+        select arrived.entity, {{ baton.period(parameters, 'arrived.as_of', 'shifts.shift') }} as period, shifts.shift, arrived.as_of, 0 as is_questioned
+        from arrived
+        inner join shifts on arrived.entity = shifts.entity
+        union all
+        select questioned.entity, questioned.period, shifts.shift, questioned.as_of, 1 as is_questioned
+        from questioned
+        inner join shifts on questioned.entity = shifts.entity
+    ) as reached
+    group by entity, period, shift
 ),
 
 movable as (
-    select arrived_keys.*, built.decision_key, built.prediction_id, built.as_of, built.predicted_at, built.score
-    from arrived_keys
-    left join {{ built }} as built on arrived_keys.entity = built.{{ parameters.entity }} and arrived_keys.period = built.period
-    where built.decision_key is null
-        or {{ 'arrived_keys.first_as_of <= built.as_of' if first else 'arrived_keys.last_as_of >= built.as_of' }}
+    select
+        reached_keys.*, case when standing.entity is null then 0 else 1 end as is_moved
+        {%- for column in columns %}, standing.{{ column }} as was_{{ column }}{% endfor %}
+    from reached_keys
+    left join standing on reached_keys.entity = standing.entity and reached_keys.period = standing.period
+    where standing.entity is null or reached_keys.is_questioned = 1
+        or {{ 'reached_keys.first_as_of <= standing.as_of' if first else 'reached_keys.last_as_of >= standing.as_of' }}
 ),
 
 movable_log as (
     select
-        log.*, movable.period, case when movable.decision_key is null then 0 else 1 end as is_moved,
-        case when log.prediction_id = movable.prediction_id and log.as_of = movable.as_of and log.predicted_at = movable.predicted_at
-            and log.score = movable.score then 1 else 0 end as is_standing
+        log.*, movable.period, movable.is_moved,
+        case when movable.is_moved = 1 and {{ baton.decided_alike('log.', 'movable.was_', columns) }} then 1 else 0 end as is_standing
     from log
     inner join movable
         on log.entity = movable.entity and {{ baton.period(parameters, 'log.as_of', 'movable.shift') }} = movable.period
@@ -145,8 +171,27 @@ movable_log as (
 candidates as (
     select {{ columns | join(', ') }}, period, is_moved, is_standing
     from counted_once
+    union all
+    select
+        {%- for column in columns %}
+        {{ 'cast(null as timestamp)' if column == 'predicted_at' else 'movable.was_' ~ column }} as {{ column }},
+        {%- endfor %}
+        movable.period, 1 as is_moved, 0 as is_standing
+    from movable
+    left join counted_once on movable.entity = counted_once.entity and movable.period = counted_once.period
+    where movable.is_moved = 1 and counted_once.entity is null
 )
 {%- endmacro %}
+
+{# Whether a row of the log says all that a decision says. The label is compared as it was decided: it may come from the threshold. #}
+{% macro decided_alike(row, decision, columns) %}
+    {% set found = [] %}
+    {% for column in columns %}
+        {% set said = baton.decided_label(row | trim('.')) if column == 'predicted_label' else row ~ column %}
+        {% do found.append(said ~ ' is not distinct from ' ~ decision ~ column) %}
+    {% endfor %}
+    {{ return(found | join(' and ')) }}
+{% endmacro %}
 
 {# CTE `counted_once`: `rows` without those whose prediction_id has an earlier row in `within` (the same rows, unless it is named). #}
 {% macro counted_once(rows, within=none) %}

@@ -18,10 +18,11 @@ state:            before maturity `early_positive` if an outcome is seen, else `
 outcome_at:       the earliest event the state rests on
 outcome_known_at: since when the answer "positive" has been known without a break; for late_positive since when the event has been
 is_restated:      the label known at maturity is not the label known now; restated_at is when it changed. A retraction restates as well.
-Incremental: only rows that differ are written. Which decisions are looked at: see `touched_cohorts`.
+Incremental: only rows that differ are written. Which decisions are looked at: see `touched_cohorts`. Where decisions are gone, every row is: see `outcomes_run`.
 #}
 {% macro outcomes(product, decisions, events) %}
     {% do baton.keep_changes(product, 'outcomes') %}
+    {% do config(post_hook="{{ baton.forget_gone_of('" ~ product ~ "', 'outcomes') }}") %}
     {% if not execute %}{{ return('') }}{% endif %}
     {% set run = baton.outcomes_run(product, decisions, events) %}
     {{ return(adapter.dispatch('outcomes', 'baton')(product, decisions, events, run.built, run)) }}
@@ -35,6 +36,7 @@ Incremental: only rows that differ are written. Which decisions are looked at: s
 {% set now = baton.now() | trim %}
 {% set run = run or {'batch': 1, 'decisions_batch': 'null', 'events_arrived': 'null', 'since': none} %}
 {% set since = run.since if built is not none else none %}
+{% set has_gone = run.get('has_gone', false) if built is not none else false %}
 {% set compared = ['state', 'outcome_at', 'outcome_known_at', 'matures_at', 'is_restated', 'restated_at'] %}
 {% set horizon = baton.interval(parameters.outcome.horizon) %}
 with
@@ -154,6 +156,17 @@ current_outcomes as (
         decided_in
         {%- endif %}
     from states
+    {%- if has_gone %}
+    union all
+    {# A row without state takes the place of an outcome without a decision; a post-hook deletes it. #}
+    select
+        built.decision_key, built.{{ entity }}, built.as_of, cast(null as {{ dbt.type_string() }}), built.outcome_at, built.outcome_known_at, built.matures_at,
+        built.outcome_label, built.is_restated, built.restated_at, built.spec_hash, built.evaluated_at, built.built_at, cast({{ run.batch }} as bigint),
+        built.decisions_batch, built.events_arrived, built.entity_hash, built.decisions_batch
+    from {{ built }} as built
+    left join {{ decisions }} as decisions on built.decision_key = decisions.decision_key
+    where decisions.decision_key is null
+    {%- endif %}
 )
 
 select
@@ -171,11 +184,13 @@ from current_outcomes
     built.is_restated as previous_is_restated
 from current_outcomes
 left join {{ built if since is none else 'standing' }} as built on current_outcomes.decision_key = built.decision_key
+    {%- if not has_gone %}
 where built.decision_key is null
     or current_outcomes.decided_in > built.decisions_batch
     {%- for column in compared %}
     or current_outcomes.{{ column }} is distinct from built.{{ column }}
     {%- endfor %}
+    {%- endif %}
     {%- endif %}
 order by current_outcomes.as_of, current_outcomes.{{ entity }}
 {% endmacro %}

@@ -65,13 +65,17 @@ cohorts as (
 
 {#
 What a refresh of outcomes starts from: that of `run_of`, how far it reads (decisions_batch, events_arrived, as expressions), and `since`: how far the last one had read,
-or none where every decision must be compared: events do not say when they arrived, the clock goes back, or what was read was built anew since.
+or none where every decision must be compared: events do not say when they arrived, the clock goes back, or what was read was built anew since. has_gone: there are outcomes
+whose decision is gone, as it can be with a log from elsewhere. Then every outcome is written again, so that performance_hourly finds a table that was built anew and compares its hours.
 #}
 {% macro outcomes_run(product, decisions, events) %}
     {% set run = baton.run_of(product, 'outcomes', ['decisions_batch', 'events_arrived', 'previous_batch', 'entity_hash']) %}
     {% set arrived = baton.has_columns(events, ['arrived']) %}
     {% do run.update(decisions_batch=baton.newest_batch(decisions), events_arrived='(select coalesce(max(arrived), 0) from ' ~ events ~ ')' if arrived else 'null', since=none) %}
-    {% if run.built is not none and arrived %}
+    {% if run.built is not none and baton.product(product).train is none %}
+        {% do run.update(has_gone=baton.only_row(baton.outcomes_without_decision(decisions, run.built)).n | int > 0) %}
+    {% endif %}
+    {% if run.built is not none and arrived and not run.get('has_gone') %}
         {% set found = baton.only_row(baton.outcomes_read_until(product, decisions, events, run.built)) %}
         {% if found.can_resume | int == 1 %}
             {% do run.update(since={
@@ -81,6 +85,13 @@ or none where every decision must be compared: events do not say when they arriv
         {% endif %}
     {% endif %}
     {{ return(run) }}
+{% endmacro %}
+
+{% macro outcomes_without_decision(decisions, built) %}
+select count(*) as n
+from {{ built }} as built
+left join {{ decisions }} as decisions on built.decision_key = decisions.decision_key
+where decisions.decision_key is null
 {% endmacro %}
 
 {# Entity and event_at of events that arrived after an arrival, or began or ceased to be known after an instant and by now. #}
