@@ -41,6 +41,21 @@ WORLD = World(
 )
 
 
+@dataclass(frozen=True)
+class Says:
+    """What a diagnosis says."""
+
+    asset: str
+    group: str
+    cause: str = "source_late"
+    kind: str = "data"
+    confidence: float = 0.9
+    since: datetime | None = None
+    evidence: tuple[str, ...] = ("newest row is 31 h old",)
+    ruled_out: tuple[str, ...] = ()
+    command: str = "baton diagnose churn"
+
+
 def seen(asset: str, status: str = FAILED, at: datetime = NOW, name: str = "rows", **more: object) -> Observation:
     """A check of `asset` evaluated at `at`, about the day of `at` unless it says otherwise."""
     plain = Observation(

@@ -170,6 +170,19 @@ def test_ten_thousand_events_are_one_look(kept: Store) -> None:
     assert {incident.asset for incident in incidents(kept)} <= {a for a in assets if not WORLD.parents[a]}
 
 
+@pytest.mark.parametrize("is_stopped", [False, True])
+def test_the_published_copy_waits_only_where_the_run_stopped(kept: Store, is_stopped: bool) -> None:
+    """It depends on everything: else every incident would be everybody's."""
+    published = "published/warehouse"
+    assert published in WORLD.parents
+    checks = [check("churn/drift", "no_feature_drifts_for_long")]
+    ran = Collected("r", planned={published: "p"}, made={} if is_stopped else {published: None}, checks=checks)
+    status = dg.DagsterRunStatus.FAILURE if is_stopped else dg.DagsterRunStatus.SUCCESS
+    Pager(kept, replace(WORLD, checks=None)).observe([observations(ran, record(status), GRAPH)], NOW)
+    found = next(each for each in incidents(kept) if each.asset == "churn/drift")
+    assert (published in found.blocked) == is_stopped
+
+
 def report(instance: dg.DagsterInstance, asset: str, state: FreshnessState, at: datetime) -> None:
     """A change of Dagster's freshness, as its daemon reports it."""
     change = FreshnessStateChange(

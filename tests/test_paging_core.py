@@ -4,11 +4,11 @@ import itertools
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from paging_world import ANALYTICS, CHAIN, DATA, DAY, HOUR, ML, NOW, SUCCESS, WORLD, all_ok, seen
+from paging_world import ANALYTICS, CHAIN, DATA, DAY, HOUR, ML, NOW, SUCCESS, WORLD, Says, all_ok, seen
 
 from orchestration.paging import core
 from orchestration.paging.cause import accountable
@@ -16,6 +16,7 @@ from orchestration.paging.model import (
     FAILED,
     FRESHNESS,
     INSUFFICIENT,
+    NO_FAULT,
     NOT_RUN,
     OK,
     PAGES,
@@ -47,19 +48,6 @@ class Told:
     @property
     def open(self) -> dict[str, str]:
         return {each.asset: each.state for each in self.state.incidents.values() if each.is_open}
-
-
-@dataclass(frozen=True)
-class Says:
-    asset: str
-    group: str
-    cause: str = "source_late"
-    kind: str = "data"
-    confidence: float = 0.9
-    since: datetime | None = None
-    evidence: tuple[str, ...] = ("newest row is 31 h old",)
-    ruled_out: tuple[str, ...] = ()
-    command: str = "baton diagnose churn"
 
 
 def test_one_failure_is_one_page_and_everybody_below_hears_who_is_on_it() -> None:
@@ -246,6 +234,79 @@ def test_dagsters_green_does_not_mend_freshness_and_a_materialization_of_an_old_
     assert told.open == {}
 
 
+STALE = Observation("raw/usage", FRESHNESS, "policy", FAILED, NOW, NOW.replace(hour=0))
+MADE = Observation("raw/usage", STEP, "materialized", OK, NOW, NOW.replace(hour=0))
+
+
+def test_a_freshness_warning_after_a_failure_mends_nothing() -> None:
+    """A re-run of an old day makes Dagster green, a day later it warns: from one bad state to another."""
+    told = Told()
+    told.look([STALE])
+    later = NOW + 26 * HOUR
+    told.look([replace(STALE, severity="warn", at=later, as_of=later.replace(hour=0))], now=later)
+    assert told.open == {"raw/usage": "open"}
+    made = replace(MADE, at=later + HOUR, as_of=later.replace(hour=0))
+    told.look([made], now=later + HOUR)
+    assert told.open == {}
+
+
+@pytest.mark.parametrize("severity", ["error", "warn"])
+def test_freshness_that_a_good_step_has_overtaken_opens_nothing_whenever_it_is_read(severity: str) -> None:
+    stale = replace(STALE, severity=severity, at=NOW - HOUR)
+    yesterday = replace(stale, at=NOW - 8 * HOUR, as_of=NOW.replace(hour=0) - DAY)
+    for batches in ([[MADE], [stale]], [[MADE], [yesterday]], [[MADE, stale]], [[stale, MADE]]):
+        told = Told()
+        assert told.look(*batches) == [], batches
+    told = Told()
+    assert told.look([MADE]) == []
+    assert told.look([stale]) == []
+    assert told.open == {}
+    old = Told()
+    said = old.look([replace(MADE, as_of=MADE.as_of - 3 * DAY)], [stale])
+    assert said[0] == (("opened", DATA) if severity == "error" else ("digest", DATA)), "an old day made nothing fresh"
+
+
+def test_a_page_about_what_has_not_run_blames_neither_data_nor_model() -> None:
+    told = Told()
+    told.look([STALE])
+    page, notice = told.messages[0].body, told.messages[1].body
+    for body in (page, notice):
+        assert "what is published is of an earlier run" in body
+        assert "may be wrong" not in body
+    assert "neither the data nor the model: nothing has run" in page
+    assert "broke before any model" not in page
+    assert told.state.incidents[1].kind == "platform"
+
+
+def test_a_warning_that_went_and_came_back_is_news_again() -> None:
+    told = Told()
+    warned = seen("churn/performance", severity="warn")
+    said = told.look([warned])
+    for day in range(1, 12):
+        at, status = NOW + day * DAY, OK if day < 10 else FAILED
+        said += told.look([replace(warned, status=status, at=at, as_of=at.replace(hour=0))], now=at)
+    assert said == [("digest", ML), ("digest", ML)]
+    assert "of the last digest" not in told.messages[-1].body
+    assert told.messages[-1].created_at == NOW + 10 * DAY
+
+
+def test_a_fault_that_could_not_be_diagnosed_says_so_and_how_to_ask() -> None:
+    """The check is named by what should be: its name says the opposite of what happened."""
+    from orchestration import diagnosis
+
+    assert NO_FAULT == diagnosis.NAME
+    told = Told()
+    world = replace(WORLD, groups={**WORLD.groups, "late_payers/health": ML})
+    failed = seen("late_payers/health", name=NO_FAULT, command="baton dbt test --select x")
+    told.take(core.observe(told.state, [[failed]], NOW, world))
+    page = told.messages[0]
+    assert "no fault" not in page.title + page.body
+    assert "a fault was found, it could not be diagnosed yet" in page.title
+    assert "baton diagnose late_payers" in page.title
+    assert "See it     baton diagnose late_payers" in page.body
+    assert "Side       not known yet" in page.body
+
+
 def not_run(*assets: str, run_id: str, at: datetime) -> list[Observation]:
     return [Observation(asset, NOT_RUN, "planned", FAILED, at, at, run_id=run_id) for asset in assets]
 
@@ -292,6 +353,15 @@ def test_mended_upstream_and_still_broken_below_stays_one_incident() -> None:
     assert len(told.state.incidents) == 1
 
 
+def test_a_step_that_is_mended_gives_an_asset_back_to_the_group_of_its_check() -> None:
+    told = Told()
+    told.look([seen("raw/usage", group=ML)])
+    step = seen("raw/usage", source=STEP, name="materialized", at=NOW + HOUR)
+    assert ("handover", DATA) in told.look([step], now=NOW + HOUR)
+    assert ("handover", ML) in told.look([replace(step, status=OK, at=NOW + 2 * HOUR)], now=NOW + 2 * HOUR)
+    assert told.state.incidents[1].cause == "rows"
+
+
 def test_a_check_that_the_project_no_longer_has_holds_nothing_open() -> None:
     told = Told()
     told.look([seen("raw/usage")])
@@ -320,6 +390,98 @@ def test_a_clock_wound_back_neither_blinds_nor_freezes_the_pager() -> None:
     assert told.look(now=NOW + 6 * HOUR) == [("escalated", ANALYTICS)]
     told.look([seen("raw/usage", OK, NOW + 7 * HOUR)], now=NOW + 7 * HOUR)
     assert told.open == {}
+
+
+def health(told: Told, day: float, verdict: Says | None, status: str = FAILED) -> list[tuple[str, str]]:
+    """One morning: all that does not stop a run fails one check, whatever its cause is. What is said, but by time."""
+    at = NOW + day * DAY
+    said = told.look([seen("churn/performance", status, at)], now=at, diagnose=lambda asset, seen: verdict)
+    return [each for each in said if each[0] != "escalated"]
+
+
+USAGE, INVOICES = Says("raw/usage", DATA, "null_spike"), Says("raw/invoices", DATA, "source_late", confidence=0.7)
+DRIFT = Says("churn/model", ML, "covariate_drift", "model", 0.6)
+
+
+def test_a_cause_in_another_branch_is_another_incident_though_the_check_is_the_same() -> None:
+    told = Told()
+    health(told, 0, USAGE)
+    told.take(core.acknowledge(told.state, 1, "ann", NOW + HOUR, WORLD))
+    said = health(told, 1, INVOICES)
+    assert [each for each in said if each[0] in PAGES or each[0] == "resolved"] == [
+        ("opened", DATA),
+        ("resolved", DATA),
+    ]
+    assert told.open == {"raw/invoices": "open"}
+    over = next(m for m in told.messages if m.kind == "resolved")
+    assert "is mended" not in over.body
+    assert "raw/invoices is broken now: incident 2" in over.body
+    assert health(told, 1.1, INVOICES) == []
+    assert told.look(now=NOW + 1.5 * DAY) == [("escalated", ANALYTICS)]
+    assert health(told, 2, replace(INVOICES, confidence=0.1)) == []
+    assert health(told, 3, None) == []
+    assert told.open == {"raw/invoices": "open"}
+
+
+def test_a_lately_resolved_incident_is_not_the_one_of_a_cause_in_another_branch() -> None:
+    told = Told()
+    health(told, 0, USAGE)
+    health(told, 1, None, OK)
+    assert ("opened", DATA) in health(told, 2, INVOICES)
+    assert told.open == {"raw/invoices": "open"}
+    assert told.state.incidents[1].resolved_at == NOW + DAY
+
+
+def test_two_causes_that_take_turns_reopen_what_was_open_and_then_keep_quiet() -> None:
+    told = Told()
+    for n in range(40):
+        health(told, n / 24, INVOICES if n % 2 else USAGE)
+    assert [(m.kind, m.incident_id) for m in told.messages if m.kind in ("opened", "reopened", "handover")] == [
+        ("opened", 1),
+        ("opened", 2),
+        ("reopened", 1),
+        ("reopened", 2),
+    ]
+    assert list(told.open) == ["raw/invoices"]
+    health(told, 40 / 24, None, OK)  # it settles: it has not flapped, what it was called has
+    assert told.open == {}
+
+
+def test_the_word_of_a_person_holds_for_what_it_was_said_of() -> None:
+    told = Told()
+    health(told, 0, USAGE)
+    told.take(core.pass_on(told.state, 1, ANALYTICS, "the join lost rows", NOW, WORLD))
+    assert health(told, 1, USAGE) == []
+    assert told.state.incidents[1].group == ANALYTICS
+    assert ("opened", DATA) in health(told, 2, INVOICES)
+    assert told.state.incidents[2].group == DATA
+    again = Told()
+    health(again, 0, USAGE)
+    again.take(core.pass_on(again.state, 1, ANALYTICS, "the join lost rows", NOW, WORLD))
+    assert ("handover", ML) in health(again, 1, Says("churn/model", ML, "stale_model", "model", 0.95))
+    assert not again.state.incidents[1].is_passed
+    back = Told()
+    health(back, 0, USAGE)
+    back.take(core.pass_on(back.state, 1, ANALYTICS, "the join lost rows", NOW, WORLD))
+    health(back, 1, None, OK)
+    assert ("reopened", ML) in health(back, 2, DRIFT)
+
+
+def test_what_remains_when_the_cause_above_it_is_mended_goes_back_to_its_group() -> None:
+    told = Told()
+    health(told, 0, DRIFT)
+    assert ("handover", DATA) in health(told, 1, USAGE)
+    assert health(told, 1.5, DRIFT) == [], "two verdicts that take turns play no ping-pong"
+    told.take(core.acknowledge(told.state, 1, "ann", NOW + 1.5 * DAY, WORLD))
+    assert health(told, 2, DRIFT) == []
+    said = health(told, 4, DRIFT)
+    assert said[:2] == [("handover", ML), ("handed_over", DATA)]
+    incident = told.state.incidents[1]
+    assert (incident.asset, incident.cause, incident.group, incident.state) == (
+        *("churn/model", "covariate_drift", ML, "open"),
+    )
+    assert health(told, 5, USAGE) == []
+    assert len(told.state.incidents) == 1
 
 
 @pytest.mark.parametrize("seed", range(20))

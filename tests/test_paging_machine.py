@@ -10,15 +10,31 @@ import hypothesis.strategies as st
 import sqlalchemy as sa
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from paging_world import CHAIN, DAY, HOUR, NOW, TEAMS, Recorder, pager, seen
+from paging_world import CHAIN, DAY, HOUR, NOW, TEAMS, WORLD, Recorder, Says, pager, seen
 
+from orchestration.paging.cause import ancestors
 from orchestration.paging.core import NoSuchIncident
 from orchestration.paging.delivery import SENSOR, Courier
-from orchestration.paging.model import FAILED, INSUFFICIENT, OK, PAGES, RESOLVED
+from orchestration.paging.model import FAILED, INSUFFICIENT, OK, PAGES, RESOLVED, Observation
 from orchestration.paging.pager import incidents, messages
 
 ASSETS = sorted(CHAIN)
 GROUPS = sorted(TEAMS)
+
+
+# What is diagnosed, if anything: two sources in different branches, what stands below one of them, and below both.
+BLAMED = [None, None, "raw/usage", "raw/invoices", "staging/usage", "churn/model"]
+
+
+def diagnosing(blamed: str | None, confidence: float) -> Any:
+    """A diagnosis of everything that is broken at or below `blamed`; of the rest there is none."""
+
+    def diagnose(asset: str, seen: object) -> Says | None:
+        if blamed is None or blamed not in {asset, *ancestors(asset, WORLD.parents)}:
+            return None
+        return Says(blamed, CHAIN[blamed][0], f"fault at {blamed}", confidence=confidence)
+
+    return diagnose
 
 
 class Crash(BaseException):
@@ -71,8 +87,10 @@ class Pages(RuleBasedStateMachine):
         step=st.integers(1, 40),
         old=st.sampled_from([0, 0, 0, 3]),
         repeat=st.booleans(),
+        blamed=st.sampled_from(BLAMED),
+        confidence=st.sampled_from([0.5, 0.9]),
     )
-    def look(self, states: list[str], step: int, old: int, repeat: bool) -> None:
+    def look(self, states: list[str], step: int, old: int, repeat: bool, blamed: str | None, confidence: float) -> None:
         self.wall += HOUR
         self.now += HOUR
         batch = [
@@ -85,7 +103,33 @@ class Pages(RuleBasedStateMachine):
             )
             for asset, state in zip(ASSETS, states, strict=True)
         ]
-        self.crashing(step, lambda: self.pager.observe([batch, batch] if repeat else [batch], self.now))
+        self._observed(step, [batch, batch] if repeat else [batch], diagnosing(blamed, confidence))
+
+    def _observed(self, step: int, batches: list[list[Observation]], diagnose: Any) -> None:
+        self.crashing(step, lambda: self.pager.observe(batches, self.now, diagnose))
+
+    @rule(
+        turns=st.lists(st.sampled_from(BLAMED), min_size=2, max_size=8),
+        hours=st.sampled_from([1, 26]),
+        confidence=st.sampled_from([0.5, 0.9]),
+        step=st.integers(1, 40),
+    )
+    def one_check_fails_for_causes_that_change(
+        self, turns: list[str | None], hours: int, confidence: float, step: int
+    ) -> None:
+        """As the health of a product does: what is broken stays the same, what is said of it does not."""
+        self._mended()
+        before = len(messages(self.pager.store))
+        for blamed in turns:
+            self.wall += hours * HOUR
+            self.now += hours * HOUR
+            failed = seen("churn/performance", FAILED, self.wall)
+            self._observed(step, [[failed]], diagnosing(blamed, confidence))
+            self.nothing_is_lost_or_doubled()
+            assert len(incidents(self.pager.store)) == 1, "one check tells of one fault at a time"
+        pages = [m for m in messages(self.pager.store)[before:] if m["kind"] in ("opened", "reopened", "handover")]
+        if hours == 1:  # each fault once and once again, each group once
+            assert len(pages) <= 2 * len(set(turns)) + len(GROUPS), [(m["kind"], m["title"]) for m in pages]
 
     @rule(hours=st.sampled_from([1, 5, 30, 24 * 40, -7, -24 * 40]))
     def time_passes(self, hours: int) -> None:
@@ -134,6 +178,9 @@ class Pages(RuleBasedStateMachine):
     @rule()
     def mend_everything(self) -> None:
         """Nothing stays open after repair: three green evaluations settle whatever flapped."""
+        self._mended()
+
+    def _mended(self) -> None:
         for _ in range(3):
             self.wall += HOUR
             self.now += HOUR

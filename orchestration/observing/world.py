@@ -33,6 +33,7 @@ def world_of(graph: Graph) -> World:
         consumers=tuple(_consumers(graph.manifest)),
         checks=frozenset((spec.asset_key.to_user_string(), spec.name) for spec in check_specs(graph)),
         dagster_url=os.environ.get("BATON_DAGSTER_URL", "http://127.0.0.1:3000").rstrip("/"),
+        published=PUBLISHED,
     )
 
 

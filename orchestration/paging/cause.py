@@ -4,7 +4,20 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from orchestration.paging.model import CHECK, FAILED, FRESHNESS, STEP, Diagnose, Key, Observation, Signal, World
+from orchestration.paging.model import (
+    CHECK,
+    FAILED,
+    FRESHNESS,
+    NO_FAULT,
+    NOT_DIAGNOSED,
+    NOTHING_RAN,
+    STEP,
+    Diagnose,
+    Key,
+    Observation,
+    Signal,
+    World,
+)
 
 MODEL_TABLES = frozenset(
     (
@@ -76,6 +89,11 @@ def below(assets: Iterable[str], parents: Mapping[str, frozenset[str]]) -> froze
     return frozenset(seen - start)
 
 
+def in_one_line(one: str, other: str, parents: Mapping[str, frozenset[str]]) -> bool:
+    """Whether one of them stands above the other, or they are the same."""
+    return one == other or one in ancestors(other, parents) or other in ancestors(one, parents)
+
+
 def accountable(broken: Iterable[str], parents: Mapping[str, frozenset[str]]) -> dict[str, str]:
     """For each broken asset the one that answers for it: a broken asset above it with none broken above, or itself.
 
@@ -123,12 +141,12 @@ def _case(
         roots=(root,),
         group=group,
         cause=cause_of(first),
-        kind=first.kind or kind_of(root),
+        kind=first.kind or ("platform" if first.source == FRESHNESS else kind_of(root)),
         since=since,
         signals=every,
         blocked=(),
         evidence=tuple(signal.message for signal in own if signal.message)[:3],
-        command=first.command,
+        command=_command_of(first),
         run_id=first.run_id,
     )
     verdict = diagnose(root, [_seen(signal) for signal in every]) if diagnose else None
@@ -170,10 +188,14 @@ def _merged(one: Case, other: Case) -> Case:
 
 
 def _with_blocked(case: Case, not_run: Mapping[str, Set[str]], world: World) -> Case:
-    """A step that fails takes along what stands in its run and is no descendant; that is blocked too."""
+    """A step that fails takes along what stands in its run and is no descendant; that is blocked too.
+
+    The published copy depends on everything: where the run went on it was made, and who reads another branch of it
+    waits for nothing.
+    """
     left = {asset for signal in case.signals for asset in not_run.get(signal.run_id, ())}
-    found = below(case.assets, world.parents) | left
     is_stopped = bool(left) or any(signal.source == STEP for signal in case.signals)
+    found = (below(case.assets, world.parents) | left) - (frozenset() if is_stopped else {world.published})
     return replace(case, blocked=tuple(sorted(found - set(case.assets))), is_stopped=is_stopped)
 
 
@@ -183,12 +205,20 @@ def _weight(signal: Signal) -> tuple[int, str]:
 
 
 def cause_of(signal: Signal) -> str:
-    """A cause in words where nothing diagnosed it: the check's own name."""
+    """A cause in words where nothing diagnosed it: the check's own name, where that says what happened."""
     if signal.source == FRESHNESS:
-        return "nothing has run"
+        return NOTHING_RAN
+    if signal.source == CHECK and signal.name == NO_FAULT:
+        return NOT_DIAGNOSED
     if signal.source == CHECK:
         return signal.name.replace("_", " ")
     return signal.name if signal.name != "materialized" else "it could not be built"
+
+
+def _command_of(signal: Signal) -> str:
+    """How to see it again; a fault without a diagnosis by asking for one."""
+    product = signal.asset.split("/")[0]
+    return f"baton diagnose {product}" if cause_of(signal) == NOT_DIAGNOSED else signal.command
 
 
 def kind_of(asset: str) -> str:

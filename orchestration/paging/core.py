@@ -88,11 +88,13 @@ def _digest(ledger: Ledger, known: dict[Key, Signal], silent: set[Key], digests:
         names = "\n".join(line.split(": ")[0] for line in lines[group])
         if last and (last.content == names or abs(ledger.now - last.sent_at) < DIGEST_PAUSE):
             continue
-        gone = len(set(last.content.split("\n")) - set(names.split("\n"))) if last else 0
+        gone = len(set(last.content.splitlines()) - set(names.split("\n"))) if last else 0
         title, body = texts.digest(group, lines[group], gone, ledger.now)
         key = f"baton-{ledger.name}-digest-{group}-{ledger.now:%Y%m%dT%H%M%S}"
         ledger.say(Message(key, None, "digest", group, title, f"{body}\nref {key}\n", ledger.now))
         digests[group] = Digest(group, ledger.now, names)
+    for group in digests.keys() - lines.keys():
+        digests[group] = replace(digests[group], content="")  # what comes back after it was gone is news
 
 
 def _line(signal: Signal) -> str:

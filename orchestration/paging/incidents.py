@@ -1,9 +1,10 @@
 """The life of incidents: opened, sharpened, handed over, reopened, resolved; every transition with its messages."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
-from orchestration.paging.cause import Case
+from orchestration.paging.cause import Case, in_one_line
 from orchestration.paging.ledger import Ledger
 from orchestration.paging.model import (
     PAGES,
@@ -14,37 +15,47 @@ from orchestration.paging.model import (
 
 
 def match(ledger: Ledger, found: Sequence[Case]) -> None:
-    """Bring incidents into line with the cases that stand now."""
-    taken: set[int] = set()
+    """Bring incidents into line with the cases that stand now; a case takes the incident of its own asset first."""
+    held: dict[int, Case] = {}
     before = {number: incident for number, incident in ledger.incidents.items() if incident.is_open}
-    for case in found:
-        ids = [number for number in _matching(ledger.incidents.values(), case) if number not in taken]
+    for case in sorted(found, key=lambda each: not any(_owns(incident, each) for incident in before.values())):
+        ids = [number for number in _matching(ledger, case) if number not in held]
         if ids:
-            taken.add(ids[0])
+            held[ids[0]] = case
             _update(ledger, ledger.incidents[ids[0]], case)
             for other in ids[1:]:
                 if not any(_owns(ledger.incidents[other], each) for each in found if each is not case):
                     resolve(ledger, ledger.incidents[other], f"It is part of incident {ids[0]} ({case.asset}).")
-        elif joined := _joined(before, case, taken):
+        elif joined := _joined(ledger, before, case, held):
             incident = ledger.incidents[joined]
             signals = tuple(sorted({*incident.signals, *case.keys}))
             ledger.put(replace(incident, signals=signals, roots=tuple(dict.fromkeys((*incident.roots, *case.roots)))))
-        elif again := _lately_resolved(ledger, case, taken):
-            taken.add(again.id)
+        elif again := _lately_resolved(ledger, case, held):
+            held[again.id] = case
             _reopen(ledger, again, case)
         else:
-            taken.add(_open(ledger, case).id)
+            held[_open(ledger, case).id] = case
     for incident in list(ledger.incidents.values()):
-        if incident.is_open and incident.id not in taken:
-            resolve(ledger, incident)
+        if incident.is_open and incident.id not in held:
+            resolve(ledger, incident, _displaced(incident, held))
 
 
-def _joined(before: Mapping[int, Incident], case: Case, taken: set[int]) -> int | None:
+def _displaced(incident: Incident, held: Mapping[int, Case]) -> str:
+    """What its checks fail for now, where they still fail."""
+    others = (number for number, case in held.items() if case.keys & set(incident.signals))
+    number = next(others, None)
+    return "" if number is None else f"It is no longer found. {held[number].asset} is broken now: incident {number}."
+
+
+def _joined(ledger: Ledger, before: Mapping[int, Incident], case: Case, held: Container[int]) -> int | None:
     """The incident that a diagnosis had made of this case and others, where no diagnosis tells them apart now."""
     joined = (
         number
         for number, incident in before.items()
-        if number in taken and set(case.roots) <= set(incident.roots) and case.confidence < incident.confidence
+        if number in held
+        and set(case.roots) <= set(incident.roots)
+        and case.confidence < incident.confidence
+        and not _is_another(incident, case, ledger.world)
     )
     return next(joined, None)
 
@@ -53,14 +64,30 @@ def _owns(incident: Incident, case: Case) -> bool:
     return incident.asset == case.asset
 
 
-def _matching(incidents: Iterable[Incident], case: Case) -> list[int]:
-    """Open incidents of this cause: same accountable asset first, then a shared asset, then a shared symptom."""
+def _is_another(incident: Incident, case: Case, world: World) -> bool:
+    """Whether the case is another fault than the incident, though the same check tells of both.
+
+    Both are diagnosed, and neither accountable asset stands above the other: no word for the one is a sharper word for
+    the other.
+    """
+    are_diagnosed = incident.confidence > 0 and case.confidence > 0
+    return are_diagnosed and not in_one_line(incident.asset, case.asset, world.parents)
+
+
+def _matching(ledger: Ledger, case: Case) -> list[int]:
+    """Open incidents of this cause: same accountable asset first, then a shared asset, then a shared symptom.
+
+    Two diagnoses that take turns are two faults once; when both have been reopened, the one that is open stays.
+    """
+    takes_turns = any(over.asset == case.asset and over.episode > 1 for over in _over_lately(ledger))
     ranked = []
-    for incident in incidents:
+    for incident in ledger.incidents.values():
         if not incident.is_open:
             continue
         if incident.asset == case.asset:
             ranked.append((0, incident.id))
+        elif _is_another(incident, case, ledger.world) and not takes_turns:
+            continue
         elif {*incident.assets, *incident.roots} & {*case.assets, *case.roots}:
             ranked.append((1, incident.id))
         elif case.keys & set(incident.signals):
@@ -68,15 +95,26 @@ def _matching(incidents: Iterable[Incident], case: Case) -> list[int]:
     return [number for _, number in sorted(ranked)]
 
 
-def _lately_resolved(ledger: Ledger, case: Case, taken: set[int]) -> Incident | None:
-    found = [
+def _over_lately(ledger: Ledger) -> list[Incident]:
+    """Those that are the same ones still, if they break again."""
+    return [
         incident
         for incident in ledger.incidents.values()
-        if incident.state == RESOLVED
-        and incident.id not in taken
-        and incident.resolved_at is not None
-        and abs(ledger.now - incident.resolved_at) <= ledger.policy.grace
+        if incident.resolved_at is not None and _is_lately(ledger, incident.resolved_at)
+    ]
+
+
+def _is_lately(ledger: Ledger, instant: datetime) -> bool:
+    return abs(ledger.now - instant) <= ledger.policy.grace
+
+
+def _lately_resolved(ledger: Ledger, case: Case, held: Container[int]) -> Incident | None:
+    found = [
+        incident
+        for incident in _over_lately(ledger)
+        if incident.id not in held
         and (incident.asset == case.asset or case.keys & set(incident.signals))
+        and not _is_another(incident, case, ledger.world)
     ]
     return max(found, key=lambda incident: (incident.asset == case.asset, incident.id), default=None)
 
@@ -108,38 +146,59 @@ def _open(ledger: Ledger, case: Case) -> Incident:
 
 
 def _reopen(ledger: Ledger, incident: Incident, case: Case) -> Incident:
-    """The same incident again; a group that a person chose stays."""
-    group = incident.group if incident.is_passed else case.group
+    """The same incident again; a group that a person chose for this asset stays."""
+    is_passed = incident.is_passed and incident.asset == case.asset
+    group = incident.group if is_passed else case.group
     had = tuple(dict.fromkeys((*incident.had, group)))
     again = replace(incident, **_facts(case), group=group, had=had, resolved_at=None, told=(), note="")  # type: ignore[arg-type]
-    again = replace(again, since=case.since, episode=incident.episode + 1)
+    again = replace(again, since=case.since, episode=incident.episode + 1, is_passed=is_passed)
     return _tell_blocked(ledger, ledger.page(again, "reopened"))
 
 
 def _update(ledger: Ledger, incident: Incident, case: Case) -> Incident:
-    """A cause that sharpens is no page; another accountable group is a hand-over.
-
-    While the same assets are broken, only a diagnosis can move it: never back to a group that had it, and not where it
-    is less sure than before. A group that a person chose stays.
-    """
+    """A cause that sharpens is no page; another accountable group is a hand-over."""
+    if not _is_followed(ledger, incident, case):
+        return _tell_blocked(ledger, ledger.put(replace(incident, signals=tuple(sorted(case.keys)), roots=case.roots)))
     sharpened = _sharpened(incident, case)
-    if case.group == incident.group or incident.is_passed or sharpened.asset != case.asset:
+    if case.group == incident.group or sharpened.is_passed:
         return _tell_blocked(ledger, ledger.put(sharpened))
-    return _tell_blocked(
-        ledger, hand_over(ledger, sharpened, case.group, f"The cause is now known: {case.cause.replace('_', ' ')}.")
-    )
+    says = "The diagnosis is back at it" if case.group in incident.had else "The cause is now known"
+    return _tell_blocked(ledger, hand_over(ledger, sharpened, case.group, f"{says}: {case.cause.replace('_', ' ')}."))
+
+
+def _is_followed(ledger: Ledger, incident: Incident, case: Case) -> bool:
+    """Whether what is known now moves the incident.
+
+    While the same assets are broken no diagnosis does that is less sure than the one before. Back to a group
+    that had it only when the one that has it has been left in peace for a while: two verdicts that take turns play no
+    ping-pong, and what remains when a cause above it is mended finds its group.
+    """
+    if _is_another(incident, case, ledger.world):
+        return False
+    if not set(incident.roots) & set(case.roots) or incident.confidence == case.confidence == 0:
+        return True
+    if case.group != incident.group and case.group in incident.had and not incident.is_passed:
+        return case.confidence > 0 and not _is_lately(ledger, _answered(incident))
+    return case.confidence >= incident.confidence
+
+
+def _answered(incident: Incident) -> datetime:
+    """The last time that somebody had to answer, or did."""
+    return max(filter(None, (incident.opened_at, incident.deadline, incident.acknowledged_at)))
 
 
 def _sharpened(incident: Incident, case: Case) -> Incident:
-    """The incident with what is known now; a diagnosis that is not to be followed leaves it as it is."""
-    if set(incident.roots) & set(case.roots):
-        is_back = case.group != incident.group and case.group in incident.had
-        if case.confidence < incident.confidence or (is_back and not incident.is_passed):
-            return replace(incident, signals=tuple(sorted(case.keys)), roots=case.roots)
+    """The incident with what is known now. A person's word holds for the asset of which it was said.
+
+    Of one that was passed before any diagnosis, the first diagnosis says what was passed.
+    """
+    is_first = incident.confidence == 0 and bool(set(incident.roots) & set(case.roots))
+    is_passed = incident.is_passed and (incident.asset == case.asset or is_first)
     blocked = tuple(sorted({*incident.blocked, *case.blocked} - set(case.assets)))
     # What its run left out stays left out, whatever other runs do.
     is_stopped = case.is_stopped or (incident.is_stopped and case.run_id == incident.run_id)
-    return replace(incident, **{**_facts(case), "blocked": blocked, "is_stopped": is_stopped})  # type: ignore[arg-type]
+    facts = {**_facts(case), "blocked": blocked, "is_stopped": is_stopped, "is_passed": is_passed}
+    return replace(incident, **facts)  # type: ignore[arg-type]
 
 
 def hand_over(ledger: Ledger, incident: Incident, group: str, why: str) -> Incident:

@@ -10,6 +10,9 @@ CHECK, STEP, FRESHNESS, NOT_RUN = "check", "step", "freshness", "not_run"
 OPEN, ACKNOWLEDGED, SNOOZED, RESOLVED = "open", "acknowledged", "snoozed", "resolved"
 # Kinds of messages that ask somebody to act; the others inform.
 PAGES = ("opened", "reopened", "handover", "escalated", "snooze_over")
+NO_FAULT = "no_fault_is_diagnosed"  # the check of a product's health, named by what should be
+# Causes where nothing is diagnosed and the name of a check says nothing, or the opposite.
+NOTHING_RAN, NOT_DIAGNOSED = "nothing has run", "a fault was found, it could not be diagnosed yet"
 Key = tuple[str, str, str]
 
 
@@ -124,7 +127,10 @@ class Consumer:
 
 @dataclass(frozen=True)
 class World:
-    """What the pager must know of the graph. `checks` None: all are known; else signals of others are let go."""
+    """What the pager must know of the graph. `checks` None: all are known; else signals of others are let go.
+
+    published: the asset that everybody reads and that depends on all others, '' where there is none.
+    """
 
     parents: Mapping[str, frozenset[str]]
     groups: Mapping[str, str]
@@ -132,6 +138,7 @@ class World:
     consumers: Sequence[Consumer] = ()
     checks: frozenset[tuple[str, str]] | None = None
     dagster_url: str = "http://127.0.0.1:3000"
+    published: str = ""
 
     def escalate_after(self, group: str, policy: Policy) -> timedelta:
         """How long a page to `group` may wait for an answer."""

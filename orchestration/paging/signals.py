@@ -21,18 +21,19 @@ from orchestration.paging.model import (
 )
 
 POLICY = "policy"  # the one signal of source freshness
+MADE = "materialized"  # the one signal of a step
 
 
 def absorb(signals: Mapping[Key, Signal], observations: Iterable[Observation], policy: Policy) -> dict[Key, Signal]:
     """Signals after these observations."""
     found = dict(signals)
     for seen in sorted(observations, key=lambda each: (each.at, each.event_id)):
-        if seen.source == NOT_RUN:
+        if seen.source == NOT_RUN or _is_overtaken(found, seen):
             continue
         before = found.get(seen.key, Signal(*seen.key))
         if is_newer(seen, before):
             found[seen.key] = updated(before, seen, policy)
-        if seen.source == STEP and seen.status == OK:
+        if seen.source == STEP and seen.name == MADE and seen.status == OK:
             _mend_freshness(found, seen, policy)
     return found
 
@@ -44,6 +45,14 @@ def _mend_freshness(found: dict[Key, Signal], seen: Observation, policy: Policy)
         return
     if seen.speaks_of_its_day and seen.at > promise.at:
         found[promise.key] = updated(promise, replace(seen, source=FRESHNESS, name=POLICY, message=""), policy)
+
+
+def _is_overtaken(found: Mapping[Key, Signal], seen: Observation) -> bool:
+    """A promise that was broken before the asset was last built, for its own day: it is read late, and over."""
+    made = found.get((seen.asset, STEP, MADE))
+    if seen.source != FRESHNESS or seen.status != FAILED or made is None:
+        return False
+    return made.history.endswith("o") and made.at > seen.at and made.as_of >= midnight(made.at)
 
 
 def is_newer(seen: Observation, known: Signal) -> bool:
@@ -67,6 +76,8 @@ def updated(known: Signal, seen: Observation, policy: Policy) -> Signal:
         return replace(placed, is_failing=False, is_warned=False, since=None) if unjudged else placed
     is_error = seen.status == FAILED and seen.severity == "error"
     is_warned = seen.status == FAILED and not is_error
+    if seen.source == FRESHNESS and is_warned and known.is_failing:
+        return known  # Dagster went from bad to less bad; only what is built mends it
     history = (known.history + ("F" if is_error else "o"))[-max(policy.memory, policy.of, policy.settle) :]
     is_failing = _still_broken(history, policy) if known.is_failing else _breaks(history, policy)
     is_bad = is_failing or is_warned

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from ml.masking import masked
-from orchestration.paging.model import Consumer, Incident, World
+from orchestration.paging.model import NOT_DIAGNOSED, NOTHING_RAN, Consumer, Incident, World
 
 LISTED = 6
 SIDES = {
@@ -16,14 +16,16 @@ UNDIAGNOSED = {
     "data": "the data: it broke before any model reads it",
     "model": "the model, or what measures it: nothing above it is broken",
 }
+UNKNOWN = {  # by cause, where a cause in words says more than where it was seen
+    NOTHING_RAN: "neither the data nor the model: nothing has run (schedule, daemon or machine: baton doctor)",
+    NOT_DIAGNOSED: "not known yet: ask for the diagnosis, it says data or model",
+}
 ROOM = 300  # characters of one piece of evidence
 
 
 def about(incident: Incident, kind: str, group: str, world: World) -> tuple[str, str]:
     """Title and body of a message of `kind` to `group`."""
-    title = TITLES[kind].format(
-        id=incident.id, asset=incident.asset, cause=_short(_words(incident.cause), 60), group=incident.group
-    )
+    title = TITLES[kind].format(id=incident.id, asset=incident.asset, cause=_headline(incident), group=incident.group)
     return title, "\n".join(_lines(incident, kind, group, world)) + "\n"
 
 
@@ -99,6 +101,8 @@ def _blocked(incident: Incident, group: str, world: World) -> list[str]:
 
 def _published(incident: Incident) -> str:
     """Whether readers see old numbers, or new ones that may be wrong."""
+    if _nothing_ran(incident):
+        return "Nothing has run: what is published is of an earlier run, and it gets older."
     if incident.is_stopped:
         return "The run stopped there: what is published stays as it was, and is of an earlier run."
     return "The run went on: what is published is new, and may be wrong because of it."
@@ -110,6 +114,8 @@ def _over(incident: Incident, kind: str, world: World) -> list[str]:
         "resolved_late": "It is over. You hear of it only now: no message could reach you, or nobody was looking.",
         "unblocked": f"{incident.asset} is mended; nothing of yours waits for it any more.",
     }.get(kind, f"{incident.asset} is mended.")
+    if incident.note and kind != "resolved_late":  # it lives on as another one: nobody mended it
+        first = f"Incident {incident.id} is closed."
     return [
         first,
         *([incident.note] if incident.note else []),
@@ -133,8 +139,21 @@ def digest(group: str, lines: Sequence[str], gone: int, now: datetime) -> tuple[
 
 def _side(incident: Incident) -> str:
     """Data or model; where nothing diagnosed it, with what speaks for it."""
+    if not incident.confidence and incident.cause in UNKNOWN:
+        return UNKNOWN[incident.cause]
     found = SIDES if incident.confidence else {**SIDES, **UNDIAGNOSED}
     return found.get(incident.kind, incident.kind)
+
+
+def _nothing_ran(incident: Incident) -> bool:
+    return not incident.confidence and incident.cause == NOTHING_RAN
+
+
+def _headline(incident: Incident) -> str:
+    """The cause as titles say it; of a fault without a diagnosis with the command that asks for one."""
+    if not incident.confidence and incident.cause == NOT_DIAGNOSED:
+        return f"{incident.cause}: {incident.command}"
+    return _short(_words(incident.cause), 60)
 
 
 def _words(cause: str) -> str:
