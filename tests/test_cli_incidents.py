@@ -1,6 +1,8 @@
 """`baton incidents`, `ack`, `page --retry` on a store of their own: what they say is so, and reading makes nothing."""
 
+import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,9 +10,11 @@ from click.testing import CliRunner, Result
 from paging_world import HOUR, NOW, TEAMS, Recorder, all_ok, pager, seen
 
 from ml.home import Home
-from orchestration.cli import findings_paging
+from orchestration.cli import findings_paging, status
 from orchestration.cli.main import cli
-from orchestration.paging.delivery import COMMAND, Courier
+from orchestration.paging.delivery import COMMAND, LIVES, Courier
+
+PATIENT = replace(COMMAND, seconds=600)  # a slow machine does not end a round
 
 
 @pytest.fixture
@@ -51,10 +55,47 @@ def test_a_retry_says_how_many_are_dead_again(home: Home, monkeypatch: pytest.Mo
         monkeypatch.delenv(f"PAGE_{name.split('_')[0].upper()}", raising=False)
     kept = pager(home.root)
     kept.observe([[seen("raw/usage")]], NOW)
-    Courier(kept.store, TEAMS, Recorder(down=lambda address: True), COMMAND, lambda seconds: None).deliver(NOW)
+    Courier(kept.store, TEAMS, Recorder(down=lambda address: True), PATIENT, lambda seconds: None).deliver(NOW + LIVES)
     kept.store.close()
     shown = baton("page", "--retry")
+    assert shown.exit_code == 0, shown.output
     assert "4 dead letters were tried again, 0 are dead again." in shown.output
+
+
+def test_a_retry_that_fails_says_it_once_per_message_and_that_the_young_ones_wait(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("PAGE_DATA", "PAGE_ANALYTICS", "PAGE_ML", "PAGE_SUCCESS"):
+        monkeypatch.setenv(name, "json://127.0.0.1:9/x")
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    kept = pager(home.root)
+    kept.observe([[seen("raw/usage")]], NOW)
+    kept.store.close()
+    shown = baton("page", "--retry")
+    assert shown.exit_code == 1, shown.output
+    assert shown.output.count("raw/usage is broken: rows: opened to") == 1
+    assert "0 dead letters were tried again, 0 are dead again." in shown.output
+    assert "4 wait. The daemon, or each later run, tries again by itself." in shown.output
+
+
+def test_the_status_lists_dead_letters_and_apart_from_them_what_waits(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = pager(home.root)
+    kept.observe([[seen("raw/usage")]], NOW)
+    kept.observe([[seen("churn/performance", severity="warn")]], NOW + HOUR)
+    Courier(kept.store, TEAMS, Recorder(down=lambda address: True), PATIENT, lambda seconds: None).deliver(NOW + LIVES)
+    kept.store.close()
+    nothing = {"products": [], "failing_checks": [], "failed_runs": [], "stale": None}
+    found = status.Status(NOW, NOW, None, **nothing, **status._pager(home))  # type: ignore[arg-type]
+    monkeypatch.setattr(status, "read", lambda *_: found)
+    told = baton("status").output
+    dead, waiting = told.split("1 messages wait and are tried again")
+    assert "4 messages reached nobody and are tried no more. Next: baton doctor" in dead
+    assert "raw/usage is broken: rows: opened to data_engineering, incident 1, since Sat 21 Nov 2026 06:00" in dead
+    assert "digest to ml_engineering" in waiting
+    plain = json.loads(baton("status", "--json").output)
+    assert (len(plain["dead_letters"]), len(plain["waiting_letters"])) == (4, 1)
 
 
 def test_groups_whose_pages_become_files_are_named_though_others_have_addresses(

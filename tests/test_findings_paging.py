@@ -1,6 +1,7 @@
 """`baton doctor` on a pager that is asleep, cannot send, cannot reach its store, or has nobody who would miss it."""
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from dagster._core.remote_origin import (
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, SensorInstigatorData
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._daemon.types import DaemonHeartbeat
-from paging_world import NOW, TEAMS, Recorder, pager, seen
+from paging_world import HOUR, NOW, TEAMS, Recorder, pager, seen
 
 from ml.home import Home
 from orchestration.cli import findings_paging
@@ -22,8 +23,10 @@ from orchestration.instance import get_instance
 from orchestration.observing.sensor import NAME
 from orchestration.observing.watch import LOOKED, LOOKED_BY
 from orchestration.paging import store
-from orchestration.paging.delivery import COMMAND, Courier
+from orchestration.paging.delivery import COMMAND, LIVES, Courier
 from orchestration.paging.store import Store
+
+PATIENT = replace(COMMAND, seconds=600)  # a slow machine does not end a round
 
 
 def found(examination: findings_paging.Examination, home: Home) -> list[tuple[str, str]]:
@@ -61,23 +64,52 @@ def test_a_sensor_that_sleeps_under_a_living_daemon_is_an_error_that_says_why(tm
     assert found(findings_paging.looking, home)[0][0] == "ok"
 
 
-def test_dead_letters_name_group_and_reason_and_the_way_out(tmp_path: Path) -> None:
+def test_letters_are_listed_what_waits_apart_from_what_is_dead_and_with_the_way_out(tmp_path: Path) -> None:
     paged = pager(tmp_path)
     paged.observe([[seen("raw/usage")]], NOW)
     waiting = found(findings_paging.incidents, Home(tmp_path))
-    assert waiting[0] == (
-        "warning",
-        "4 messages wait to be sent: analytics_engineering (not tried yet), customer_success (not tried yet), "
-        "data_engineering (not tried yet), ml_engineering (not tried yet)",
+    assert waiting[0][0] == "warning"
+    head, first, *others = waiting[0][1].splitlines()
+    assert head == "4 messages wait to be sent:"
+    assert first == (
+        "  - raw/usage is broken: rows: opened to data_engineering, incident 1, since Sat 21 Nov 2026 06:00 UTC: "
+        "not tried yet"
     )
-    Courier(paged.store, TEAMS, Recorder(down=lambda address: True), COMMAND, lambda seconds: None).deliver(NOW)
+    assert len(others) == 3
+    paged.observe([[seen("churn/performance", severity="warn")]], NOW + HOUR)
+    channel = Recorder(down=lambda address: True)
+    Courier(paged.store, TEAMS, channel, PATIENT, lambda seconds: None).deliver(NOW + LIVES)
     paged.store.close()
-    dead, broken = list(findings_paging.incidents(Home(tmp_path)))
-    assert dead.level == "error"
-    assert "4 messages could not be delivered" in dead.found
+    dead, still, broken = list(findings_paging.incidents(Home(tmp_path)))
+    assert (dead.level, still.level) == ("error", "warning")
+    assert dead.found.startswith("4 messages reached nobody and are tried no more")
+    assert "raw/usage is broken: rows: opened to data_engineering, incident 1" in dead.found
     assert "nobody answered" in dead.found
     assert "baton page --retry" in dead.fix
+    assert still.found.startswith("1 messages wait to be sent:")
+    assert "digest to ml_engineering, since" in still.found
     assert broken.found == "open incidents: 1 raw/usage (data_engineering, open)"
+
+
+def test_an_address_with_a_secret_in_the_groups_file_is_a_warning_that_does_not_show_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Manifest:
+        def load(self) -> dict[str, object]:
+            pages = {"ml": "slack://geheimA/geheimB/geheimC/#ml", "data-eng": "env:PAGE_DATA", "ops": "json://host:80"}
+            path = "models/groups.yml"
+            return {
+                "groups": {
+                    name: {"name": name, "config": {"meta": {"page": page}}, "original_file_path": path}
+                    for name, page in pages.items()
+                }
+            }
+
+    monkeypatch.setattr("orchestration.dbt.manifest.ensure_manifest", lambda home: Manifest())
+    (warning,) = findings_paging.written_out(Home(tmp_path))
+    assert (warning.level, "geheim" in str(warning)) == ("warning", False)
+    assert "the page address of ml is written out in models/groups.yml" in warning.found
+    assert 'page: "env:PAGE_ML"' in warning.fix
 
 
 def test_a_database_that_is_gone_is_an_error_without_its_password(

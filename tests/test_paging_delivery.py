@@ -18,11 +18,22 @@ from typing import Any
 import pytest
 from paging_world import DATA, HOUR, ML, NOW, TEAMS, Recorder, pager, seen
 
-from orchestration.paging.channels import Apprise, NotDelivered, address_of
-from orchestration.paging.delivery import COMMAND, SENSOR, Courier, retry_dead
+from orchestration.paging.channels import Apprise, NotDelivered, address_of, may_hold_a_secret
+from orchestration.paging.delivery import (
+    COMMAND,
+    LISTED,
+    LIVES,
+    SENSOR,
+    Courier,
+    lines,
+    outcomes,
+    retry_dead,
+    undelivered,
+)
 from orchestration.paging.model import Message, Team
 from orchestration.paging.pager import Pager, messages
 
+PATIENT = replace(COMMAND, seconds=600)  # a slow machine does not end a round
 MESSAGE = Message(
     "baton-t-1.1", 1, "opened", ML, "churn/model is broken: späte Daten", "What  it\nref baton-t-1.1\n", NOW
 )
@@ -159,16 +170,72 @@ def test_a_group_that_cannot_be_reached_has_its_pages_sent_to_its_backup(paged: 
 
 
 def test_what_nobody_takes_is_a_dead_letter_with_its_text_kept_and_can_be_sent_again(paged: Pager) -> None:
-    channel = Recorder(down=lambda address: True)
-    Courier(paged.store, TEAMS, channel, COMMAND, lambda seconds: None).deliver(NOW)
+    channel, late = Recorder(down=lambda address: True), NOW + LIVES
+    Courier(paged.store, TEAMS, channel, PATIENT, lambda seconds: None).deliver(late)
     assert {m["state"] for m in messages(paged.store)} == {"dead"}
     written = sorted((paged.store.home.root / "pages").iterdir())
     assert len(written) == 4
     assert any("raw/usage has 3 rows" in path.read_text() for path in written)
     channel.down = lambda address: False
-    assert retry_dead(paged.store, NOW + HOUR) == 4
-    Courier(paged.store, TEAMS, channel, COMMAND).deliver(NOW + HOUR)
+    assert retry_dead(paged.store, late + HOUR) == 4
+    Courier(paged.store, TEAMS, channel, COMMAND).deliver(late + HOUR)
     assert [address for address, m, _ in channel.got if m.kind == "opened"] == ["test://data"]
+
+
+def test_an_outage_of_an_hour_costs_a_command_seconds_and_no_page(paged: Pager) -> None:
+    channel, slept = Recorder(down=lambda address: True), []
+    done = Courier(paged.store, TEAMS, channel, PATIENT, slept.append).deliver(NOW)
+    assert {each.state for each in outcomes(done)} == {"waiting"}
+    assert len(done) == 4 * 2 * COMMAND.attempts, "each group and its backup, and then no more"
+    assert sum(slept) < COMMAND.seconds
+    channel.down = lambda address: False
+    for _ in range(2):
+        Courier(paged.store, TEAMS, channel, PATIENT, slept.append).deliver(NOW + HOUR)
+    assert sorted(address for address, _, _ in channel.got) == [
+        "test://analytics", "test://data", "test://ml", "test://success",
+    ]  # fmt: skip
+
+
+def test_every_later_command_tries_again_until_it_has_been_undeliverable_for_hours(paged: Pager) -> None:
+    channel = Recorder(down=lambda address: True)
+    for minute in (0, 0, 239):
+        now = NOW + timedelta(minutes=minute)
+        done = Courier(paged.store, TEAMS, channel, PATIENT, lambda seconds: None).deliver(now)
+        assert len(outcomes(done)) == 4
+        assert not any(letter.is_dead for letter in undelivered(paged.store))
+    Courier(paged.store, TEAMS, channel, PATIENT, lambda seconds: None).deliver(NOW + LIVES)
+    assert [letter.is_dead for letter in undelivered(paged.store)] == [True] * 4
+
+
+def test_what_waits_for_a_channel_that_hangs_keeps_no_new_page_waiting(paged: Pager) -> None:
+    channel = Recorder(down=lambda address: True)
+    Courier(paged.store, TEAMS, channel, PATIENT, lambda seconds: None).deliver(NOW)
+    paged.observe([[seen("raw/usage"), seen("raw/invoices", at=NOW + HOUR, name="late")]], NOW + HOUR)
+    done = Courier(paged.store, TEAMS, channel, PATIENT, lambda seconds: None).deliver(NOW + HOUR)
+    assert done[0].message.created_at == NOW + HOUR
+
+
+def test_what_a_sensor_left_for_later_is_tried_by_the_next_command(paged: Pager) -> None:
+    channel = Recorder(down=lambda address: True)
+    Courier(paged.store, TEAMS, channel, SENSOR).deliver(NOW)
+    channel.down = lambda address: False
+    Courier(paged.store, TEAMS, channel, PATIENT, lambda seconds: None).deliver(NOW)
+    assert len(channel.got) == 4
+
+
+def test_letters_are_listed_with_title_group_incident_time_and_reason_the_oldest_first(paged: Pager) -> None:
+    paged.observe([[seen("churn/performance", severity="warn")]], NOW + HOUR)
+    Courier(paged.store, TEAMS, Recorder(down=lambda address: True), PATIENT, lambda seconds: None).deliver(NOW + LIVES)
+    letters = undelivered(paged.store)
+    first, last = letters[0], letters[-1]
+    assert (first.line, first.is_dead) == (
+        "raw/usage is broken: rows: opened to data_engineering, incident 1, since Sat 21 Nov 2026 06:00 UTC: "
+        "test: nobody answered",
+        True,
+    )
+    assert (last.kind, last.is_dead) == ("digest", False), "written an hour later"
+    assert "incident" not in last.line
+    assert lines(letters * 3)[LISTED:] == [f"and {len(letters) * 3 - LISTED} more"]
 
 
 def test_what_a_daemon_tried_often_is_tried_again_by_a_command_before_it_is_given_up(paged: Pager) -> None:
@@ -218,6 +285,26 @@ def test_a_look_at_a_clock_that_was_wound_back_still_delivers(paged: Pager) -> N
     channel.down = lambda address: False
     Courier(paged.store, TEAMS, channel, SENSOR).deliver(NOW)
     assert len(channel.got) == 4
+
+
+@pytest.mark.parametrize(
+    ("page", "is_secret"),
+    [
+        ("env:PAGE_X", False),
+        ("json://127.0.0.1:8000/", False),
+        ("mailto://mail.example.com:25?from=baton@example.com&to=ml@example.com", False),
+        ("slack://TokenA/TokenB/TokenC/#ml", True),
+        ("mailto://user:geheim@example.com?to=ml@example.com", True),
+        ("mailto://example.com?user=baton&pass=geheim", True),
+        ("https://hooks.slack.com/services/T/B/geheim", True),
+        ("json://host/geheim", True),
+        ("json://[geheim", True),
+    ],
+)
+def test_an_address_that_is_written_out_is_open_only_where_nothing_in_it_opens_anything(
+    page: str, is_secret: bool
+) -> None:
+    assert may_hold_a_secret(page) is is_secret
 
 
 def test_addresses_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from orchestration.paging.model import World
     from orchestration.paging.pager import Pager
 
+LATER = "The daemon, or each later run, tries again by itself."
+
 
 @contextmanager
 def answering(home: Home, world: "World | None" = None) -> "Iterator[Pager]":
@@ -49,13 +51,15 @@ def user() -> str:
 
 def deliver(pager: "Pager", now: datetime) -> None:
     """Send what a command has to say, and tell what became of it. Raises CommandFailed where it did not get out."""
-    from orchestration.paging.delivery import COMMAND, Courier
+    from orchestration.paging.delivery import COMMAND, Courier, outcomes
 
-    done = Courier(pager.store, pager.world.teams, patience=COMMAND).deliver(now)
+    done = outcomes(Courier(pager.store, pager.world.teams, patience=COMMAND).deliver(now))
     for each in done:
         click.echo(told(each))
     if any(each.state == "dead" for each in done):
         raise CommandFailed("not every message could be delivered. Next: baton doctor", FAILED)
+    if waiting := sum(each.state == "waiting" for each in done):
+        raise CommandFailed(f"{waiting} message(s) did not get out yet. {LATER} Next: baton doctor", FAILED)
 
 
 def told(sent: "Delivered") -> str:

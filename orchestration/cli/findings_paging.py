@@ -1,6 +1,7 @@
 """What `baton doctor` looks at in the pager: does it look, do its messages get out, would anybody notice its death."""
 
 import os
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from shlex import quote
@@ -10,7 +11,11 @@ from ml.home import Home
 from orchestration.cli.findings import Examination, Finding
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dagster import DagsterInstance
+
+    from orchestration.paging.delivery import Letter
 
 ASLEEP = timedelta(minutes=10)
 
@@ -25,6 +30,7 @@ def has_store(home: Home) -> bool:
 def incidents(home: Home) -> Iterator[Finding]:
     """The store answers; what is open; what did not get out."""
     from orchestration.paging import pager
+    from orchestration.paging.delivery import undelivered
     from orchestration.paging.schema import StoreTooNew
     from orchestration.paging.store import Store, StoreError
 
@@ -33,26 +39,32 @@ def incidents(home: Home) -> Iterator[Finding]:
         return
     try:
         with Store(home) as kept:
-            broken, sent = pager.incidents(kept), pager.messages(kept)
+            broken, sent, left = pager.incidents(kept), pager.messages(kept), undelivered(kept)
     except (StoreError, StoreTooNew) as error:
         fix = "start the database that BATON_INCIDENTS_URL names, or unset it; a damaged file: move it away"
         yield Finding("error", "pager", str(error).replace(" Next: baton doctor", ""), fix)
         return
-    dead = [message for message in sent if message["state"] == "dead"]
-    waiting = [message for message in sent if message["state"] in ("waiting", "sending")]
-    if dead:
-        errors = ", ".join(sorted({f"{message['target']} ({message['error']})" for message in dead}))
-        fix = f"mend the address, try it with: baton page --test {quote(dead[-1]['group'])}, then: baton page --retry"
-        yield Finding("error", "pager", f"{len(dead)} messages could not be delivered: {errors}", fix)
-    if waiting:
-        errors = ", ".join(sorted({f"{m['target']} ({m['error'] or 'not tried yet'})" for m in waiting}))
-        fix = "make ui tries again by itself; at once: baton run"
-        yield Finding("warning", "pager", f"{len(waiting)} messages wait to be sent: {errors}", fix)
+    yield from _letters(left)
     if broken:
         text = ", ".join(f"{incident.id} {incident.asset} ({incident.group}, {incident.state})" for incident in broken)
         yield Finding("warning", "pager", f"open incidents: {text}", "baton incidents")
-    if not (dead or waiting or broken):
+    if not (left or broken):
         yield Finding("ok", "pager", f"nothing is broken; {len(sent)} messages so far, none waits")
+
+
+def _letters(left: "Sequence[Letter]") -> Iterator[Finding]:
+    """What reached nobody: what nobody tries any more, and apart from it what waits."""
+    from orchestration.paging.delivery import lines
+
+    dead, waiting = ([each for each in left if each.is_dead is is_dead] for is_dead in (True, False))
+    if dead:
+        text = f"{len(dead)} messages reached nobody and are tried no more (their text is in pages/ of the home):"
+        fix = f"mend the address, try it with: baton page --test {quote(dead[-1].group)}, then: baton page --retry"
+        yield Finding("error", "pager", "\n".join((text, *(f"  - {line}" for line in lines(dead)))), fix)
+    if waiting:
+        text = f"{len(waiting)} messages wait to be sent:"
+        fix = "make ui tries again by itself, and so does each baton run; at once: baton page --retry"
+        yield Finding("warning", "pager", "\n".join((text, *(f"  - {line}" for line in lines(waiting)))), fix)
 
 
 def looking(home: Home) -> Iterator[Finding]:
@@ -133,4 +145,25 @@ def addresses(home: Home) -> Iterator[Finding]:
         yield Finding("warning", "pages", text, "set one, then try it: baton page --test GROUP")
 
 
-EXAMINATIONS: list[Examination] = [addresses, incidents, looking, dead_man]
+def written_out(home: Home) -> Iterator[Finding]:
+    """Addresses that stand in the project with what may be their secret. The address itself is never shown."""
+    from orchestration.dbt.manifest import ManifestError, ensure_manifest
+    from orchestration.dbt.roster import roster
+    from orchestration.paging.channels import may_hold_a_secret
+
+    try:
+        groups = roster(ensure_manifest(home).load())
+    except ManifestError:
+        return  # the finding `manifest` says it
+    for name, group in sorted(groups.items()):
+        if group.page and may_hold_a_secret(group.page):
+            where = group.file or "the groups file"
+            text = f"the page address of {name} is written out in {where}: whoever reads it has its password or token"
+            variable = f"PAGE_{re.sub('[^A-Z0-9]+', '_', name.upper())}"
+            fix = (
+                f'write page: "env:{variable}" there, export {variable}=<the address>, and renew its password or token'
+            )
+            yield Finding("warning", "pages", text, fix)
+
+
+EXAMINATIONS: list[Examination] = [addresses, written_out, incidents, looking, dead_man]

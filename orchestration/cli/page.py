@@ -68,15 +68,18 @@ def _test(home: Home, team: "Team", now: datetime) -> None:
 
 
 def _retry(home: Home, teams: "dict[str, Team]", now: datetime) -> int:
-    from orchestration.cli.answering import told
-    from orchestration.paging.delivery import COMMAND, Courier, retry_dead
+    from orchestration.cli.answering import LATER, told
+    from orchestration.paging.delivery import COMMAND, Courier, outcomes, retry_dead, undelivered
     from orchestration.paging.store import Store
 
     with Store(home) as kept:
         count = retry_dead(kept, now)
-        done = Courier(kept, teams, patience=COMMAND).deliver(now)
+        done = outcomes(Courier(kept, teams, patience=COMMAND).deliver(now))
+        left = undelivered(kept)
     for each in done:
         click.echo(told(each))
-    dead = sum(each.state == "dead" for each in done)
+    dead = sum(letter.is_dead for letter in left)
     click.echo(f"{count} dead letters were tried again, {dead} are dead again.")
-    return FAILED if dead else 0
+    if waiting := len(left) - dead:
+        click.echo(f"{waiting} wait. {LATER}")
+    return FAILED if left else 0

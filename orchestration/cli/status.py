@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from orchestration.cli.facts import ProductFacts
+    from orchestration.paging.delivery import Letter
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class Status:
     failed_runs: list[dict[str, Any]]
     stale: str | None
     incidents: list[dict[str, Any]]
-    undelivered: int  # messages that reached nobody yet
+    dead_letters: "list[Letter]"  # messages that reached nobody and are tried no more
+    waiting_letters: "list[Letter]"  # messages that are tried again
 
 
 @click.command("status", short_help="Where everything stands, on one screen.")
@@ -83,18 +85,19 @@ def read(home: Home, now: datetime) -> Status:
 
 
 def _pager(home: Home) -> dict[str, Any]:
-    """Open incidents, and how many messages wait or are dead; nothing where the pager has never looked."""
+    """Open incidents, dead letters, and what waits; nothing where the pager has never looked."""
     from orchestration.cli.findings_paging import has_store
     from orchestration.paging.delivery import undelivered
-    from orchestration.paging.pager import incidents, messages
+    from orchestration.paging.pager import incidents
     from orchestration.paging.store import Store
 
     if not has_store(home):
-        return {"incidents": [], "undelivered": 0}
+        return {"incidents": [], "dead_letters": [], "waiting_letters": []}
     with Store(home) as kept:
         shown = ("id", "asset", "group", "state", "cause", "kind", "since", "acknowledged_by")
         broken = [{name: getattr(each, name) for name in shown} for each in incidents(kept)]
-        return {"incidents": broken, "undelivered": len(undelivered(messages(kept)))}
+        dead, waiting = ([each for each in undelivered(kept) if each.is_dead is is_dead] for is_dead in (True, False))
+        return {"incidents": broken, "dead_letters": dead, "waiting_letters": waiting}
 
 
 def _stale(home: Home) -> str | None:
@@ -135,8 +138,23 @@ def _print_incidents(status: Status) -> None:
         who = f", {each['acknowledged_by']} works on it" if each["acknowledged_by"] else ""
         what = f"{each['asset']}: {each['cause'].replace('_', ' ')}, {age(each['since'], status.now)}"
         out.print(f"  {each['id']:<3} {each['state']:12} {what}; {each['group']}{who}", markup=False, soft_wrap=True)
-    if status.undelivered:
-        out.print(f"  {status.undelivered} messages reached nobody. Next: baton doctor", style="bold red")
+    _print_letters(status)
+
+
+def _print_letters(status: Status) -> None:
+    from orchestration.cli.output import console
+    from orchestration.paging.delivery import lines
+
+    out = console()
+    if status.dead_letters:
+        heading = f"  {len(status.dead_letters)} messages reached nobody and are tried no more. Next: baton doctor"
+        out.print(heading, style="bold red", soft_wrap=True)
+    for line in lines(status.dead_letters):
+        out.print(f"    {line}", markup=False, soft_wrap=True)
+    if status.waiting_letters:
+        out.print(f"  {len(status.waiting_letters)} messages wait and are tried again", soft_wrap=True)
+    for line in lines(status.waiting_letters):
+        out.print(f"    {line}", markup=False, soft_wrap=True)
 
 
 def _print(status: Status) -> None:

@@ -58,7 +58,6 @@ def watch(
     diagnose = diagnoser(graph, home, instance, now, world)
     until = time.monotonic() + LOOK_SECONDS
     changed: dict[int, Incident] = {}
-    known: Mapping[int, Incident] = {}
     messages: list[Message] = []
     with Store(home) as kept:
         with kept.alone("observe", wait=by == "command") as is_mine:
@@ -78,9 +77,7 @@ def watch(
                 known, old = look.state.incidents, before.incidents
                 changed |= {number: each for number, each in known.items() if old.get(number) != each}
         delivered = Courier(kept, world.teams, channel, patience(instance, by)).deliver(now)
-    dead = shown.dead_letters(delivered)
-    changed |= {number: known[number] for number in dead if number in known}
-    shown.show(instance, changed.values(), world, dead)
+        shown.show(instance, kept, world, changed)
     heartbeat.beat(os.environ.get(heartbeat.URL))
     return Watched(tuple(changed.values()), tuple(messages), tuple(delivered))
 

@@ -6,11 +6,14 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import parse_qsl, urlsplit
 
 from orchestration.paging.model import PAGES, Message, Team
 
 _STATUS = re.compile(r"error[=: ]+(\d{3})", re.IGNORECASE)
 
+OPEN_SCHEMES = ("json", "jsons", "xml", "xmls", "form", "forms", "mailto", "mailtos", "syslog")
+OPEN_PARAMETERS = ("from", "to", "cc", "bcc", "name", "smtp", "mode", "format", "verify", "rto", "cto")
 BELOW = ("urllib3", "requests", "httpx", "asyncio")
 
 
@@ -46,6 +49,25 @@ def address_of(team: Team | None) -> Address:
     name = team.page.removeprefix("env:")
     found = os.environ.get(name, "").strip()
     return Address(found) if found else Address(None, f"{name} is not set")
+
+
+def may_hold_a_secret(page: str) -> bool:
+    """Whether an address stands where everybody with the project reads it, with what opens it.
+
+    Nearly every service has its token in host, path or query; none has a mail server or receiver named by host alone.
+    """
+    if page.startswith("env:"):
+        return False
+    try:
+        found = urlsplit(page)
+    except ValueError:
+        return True
+    return (
+        found.scheme.lower() not in OPEN_SCHEMES
+        or found.username is not None
+        or bool(found.path.strip("/"))
+        or any(name.lower() not in OPEN_PARAMETERS for name, _ in parse_qsl(found.query, keep_blank_values=True))
+    )
 
 
 class Apprise:

@@ -11,18 +11,22 @@ from orchestration.paging import schema
 from orchestration.paging.channels import Apprise, Channel, NotDelivered, address_of, write_file
 from orchestration.paging.model import Message, Team
 from orchestration.paging.rows import message_of
+from orchestration.paging.texts import when
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from orchestration.paging.store import Store
+
+LISTED = 8  # lines of a list of letters
 
 
 @dataclass(frozen=True)
 class Patience:
     """How often and how long to try one group, and how many seconds one round may take (the rest stays for the next).
 
-    waits: sleep until the next try is due instead of leaving it.
+    waits: sleep until the next try is due instead of leaving it. lives: so long after it was written a message that
+    nobody takes stays waiting, for others to try again; it is a dead letter only after that.
     """
 
     attempts: int
@@ -30,6 +34,7 @@ class Patience:
     longest: timedelta
     seconds: float
     waits: bool = False
+    lives: timedelta = timedelta(0)
 
     def pause(self, attempt: int, key: str) -> timedelta:
         """Before the next try: doubling, and spread by up to half so that many do not come at once."""
@@ -38,9 +43,11 @@ class Patience:
         return doubled * spread
 
 
-# A sensor comes back every half minute; without one nobody would, so the command line stays for some seconds.
+# A sensor comes back every half minute, and its tries at a group and at its backup take more than half an hour. Without
+# one the command line tries for some seconds, and each later command again: some seconds say nothing of an outage.
+LIVES = timedelta(hours=4)
 SENSOR = Patience(6, timedelta(seconds=30), timedelta(minutes=15), 25)
-COMMAND = Patience(3, timedelta(milliseconds=500), timedelta(seconds=2), 20, waits=True)
+COMMAND = Patience(3, timedelta(milliseconds=500), timedelta(seconds=2), 20, waits=True, lives=LIVES)
 
 
 @dataclass(frozen=True)
@@ -68,11 +75,14 @@ class Courier:
         self.channel: Channel = channel or Apprise()
         self._sleep = sleep
         self.folder = kept.home.root / "pages"
+        self._tried: set[str] = set()  # keys, in this round
+        self._left: set[str] = set()  # of them: for the next round
 
     def deliver(self, now: datetime) -> "list[Delivered]":
         """Try everything that is due at `now`. Does nothing while another process delivers."""
         done: list[Delivered] = []
         until = time.monotonic() + self.patience.seconds
+        self._tried, self._left = set(), set()
         with self.store.alone("deliver", wait=self.patience.waits) as is_mine:
             while is_mine and time.monotonic() < until and (row := self._next(now)):
                 if (wait := row["due_at"] - now) > timedelta(0):
@@ -82,20 +92,22 @@ class Courier:
         return done
 
     def _next(self, now: datetime) -> "dict[str, Any] | None":
-        """What is due first. A message that was being sent when its process died is due at once.
+        """What is due first, and what was never tried before what was: nobody waits behind a channel that is down.
 
+        A message that was being sent when its process died is due at once, as each is at a command's first try.
         What is due later than any pause lasts was set by a clock that has been wound back since.
         """
         table = schema.MESSAGES
         horizon = now + (self.patience.longest * 2 if self.patience.waits else timedelta(0))
         unsent = table.select().where(table.c.state.in_(("waiting", "sending"))).order_by(table.c.number)
         with self.store.transaction() as con:
-            rows = [dict(row) for row in con.execute(unsent).mappings()]
+            rows = [dict(row) for row in con.execute(unsent).mappings() if row["key"] not in self._left]
         for row in rows:
-            if row["state"] == "sending" or row["due_at"] - now > SENSOR.longest * 2:
-                row["due_at"] = now
+            is_first = self.patience.waits and row["key"] not in self._tried
+            is_wrong = row["state"] == "sending" or row["due_at"] - now > SENSOR.longest * 2
+            row["due_at"] = now if is_wrong else min(row["due_at"], now) if is_first else row["due_at"]
         due = [row for row in rows if row["due_at"] <= horizon]
-        return min(due, key=lambda row: row["due_at"], default=None)
+        return min(due, key=lambda row: (bool(row["error"]), row["due_at"]), default=None)
 
     def _try(self, row: "dict[str, Any]", now: datetime) -> Delivered:
         """One attempt, marked before it is made: a message that kills its process is not tried for ever.
@@ -103,8 +115,9 @@ class Courier:
         One that waits gets its attempt, however often a more patient sender tried it.
         """
         message, target, attempts = message_of(row), row["target"], row["attempts"] + 1
+        self._tried.add(message.key)
         if row["state"] == "sending" and attempts > self.patience.attempts:
-            return self._give_up(message, target, "its sender died each time", now)
+            return self._give_up(message, target, "its sender died each time", now, is_deadly=True)
         self._mark(message, state="sending", attempts=attempts)
         address = address_of(self.teams.get(target))
         if address.url is None:
@@ -138,11 +151,18 @@ class Courier:
         team = self.teams.get(message.group)
         return team.backup if team and target == message.group else None
 
-    def _give_up(self, message: Message, target: str, error: str, now: datetime) -> Delivered:
-        """The backup's turn; after it, the dead letters, and a file so that the text is not lost."""
+    def _give_up(self, message: Message, target: str, error: str, now: datetime, is_deadly: bool = False) -> Delivered:
+        """The backup's turn; after it, the next round's or the dead letters, with a file so that the text is not lost.
+
+        is_deadly: it killed who sent it, and would kill the next one too.
+        """
         backup = self._backup(message, target)
         if backup and address_of(self.teams.get(backup)).url is not None:
             self._mark(message, state="waiting", target=backup, attempts=0, due_at=now, error=error)
+            return Delivered(message, "waiting", error, target)
+        if now - message.created_at < self.patience.lives and not is_deadly:
+            self._left.add(message.key)
+            self._mark(message, state="waiting", target=message.group, attempts=0, due_at=now, error=error)
             return Delivered(message, "waiting", error, target)
         write_file(self.folder, message, message.title, f"Could not be delivered: {error}.")
         self._mark(message, state="dead", error=error)
@@ -166,6 +186,49 @@ def retry_dead(kept: "Store", now: datetime) -> int:
         return done.rowcount
 
 
-def undelivered(rows: "Sequence[Mapping[str, object]]") -> list[Mapping[str, object]]:
-    """Outbox rows that reached nobody yet: waiting, being sent, dead."""
-    return [row for row in rows if row["state"] in ("waiting", "sending", "dead")]
+def outcomes(delivered: "Iterable[Delivered]") -> list[Delivered]:
+    """What became of each message in the end, whatever came of the tries before."""
+    return list({each.message.key: each for each in delivered}.values())
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A message that reached nobody yet. is_dead: nobody tries it any more. reason: the last one; it holds no address.
+
+    incident_id None: a digest. since: when it was written.
+    """
+
+    key: str
+    incident_id: int | None
+    kind: str
+    group: str
+    title: str
+    since: datetime
+    reason: str
+    is_dead: bool
+
+    @property
+    def line(self) -> str:
+        """The letter in one line for people."""
+        about = "" if self.incident_id is None else f", incident {self.incident_id}"
+        return f"{self.title}: {self.kind} to {self.group}{about}, since {when(self.since)}: {self.reason}"
+
+
+def undelivered(kept: "Store") -> list[Letter]:
+    """The dead letters and, apart by `is_dead`, what waits to be tried again; oldest first."""
+    table = schema.MESSAGES
+    wanted = table.select().where(table.c.state.in_(("waiting", "sending", "dead"))).order_by(table.c.number)
+    with kept.transaction() as con:
+        return [_letter(row) for row in con.execute(wanted).mappings()]
+
+
+def _letter(row: "Mapping[Any, Any]") -> Letter:
+    taken = {name: row[name] for name in ("key", "incident_id", "kind", "group", "title")}
+    reason = row["error"] or "not tried yet"
+    return Letter(**taken, since=row["created_at"], reason=reason, is_dead=row["state"] == "dead")
+
+
+def lines(letters: "Sequence[Letter]") -> list[str]:
+    """Letters as lines, the oldest first; of many, how many more."""
+    more = [f"and {len(letters) - LISTED} more"] if len(letters) > LISTED else []
+    return [letter.line for letter in letters[:LISTED]] + more

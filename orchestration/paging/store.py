@@ -3,7 +3,7 @@
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ml.home import Home
 from orchestration.paging import schema
-from orchestration.paging.model import RESOLVED, Digest, State
+from orchestration.paging.model import RESOLVED, Digest, Incident, State
 from orchestration.paging.rows import incident_of, incident_row, message_of, signal_of
 
 if TYPE_CHECKING:
@@ -168,6 +168,13 @@ def load(con: "Connection") -> State:
         digests={row["group"]: Digest(**row) for row in digests},
         last_id=con.execute(sa.select(sa.func.max(incidents.c.id))).scalar() or 0,
     )
+
+
+def standing(con: "Connection", numbers: Collection[int] = ()) -> list[Incident]:
+    """Open incidents, and those of these numbers whether they are over or not; oldest first."""
+    table = schema.INCIDENTS
+    wanted = sa.or_(table.c.state != RESOLVED, table.c.id.in_(numbers))
+    return [incident_of(row) for row in con.execute(sa.select(table).where(wanted).order_by(table.c.id)).mappings()]
 
 
 def save(con: "Connection", before: State, look: "Look", now: datetime) -> None:
