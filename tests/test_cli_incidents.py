@@ -4,6 +4,7 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -86,8 +87,8 @@ def test_the_status_lists_dead_letters_and_apart_from_them_what_waits(
     kept.observe([[seen("churn/performance", severity="warn")]], NOW + HOUR)
     Courier(kept.store, TEAMS, Recorder(down=lambda address: True), PATIENT, lambda seconds: None).deliver(NOW + LIVES)
     kept.store.close()
-    nothing = {"products": [], "failing_checks": [], "failed_runs": [], "stale": None}
-    found = status.Status(NOW, NOW, None, **nothing, **status._pager(home))  # type: ignore[arg-type]
+    nothing: dict[str, Any] = {"products": [], "failing_checks": [], "failed_runs": [], "stale": None}
+    found = status.Status(NOW, NOW, None, **nothing, **status._pager(home))
     monkeypatch.setattr(status, "read", lambda *_: found)
     told = baton("status").output
     dead, waiting = told.split("1 messages wait and are tried again")

@@ -264,17 +264,20 @@ def test_the_accountable_asset_and_what_it_blocks_show_the_incident_in_dagster(
     assert below["blocked by"] == "staging/orders (amount is not negative)"
 
 
-def test_dead_letters_show_on_the_accountable_asset_too(fresh: Small, receiver: Receiver) -> None:
+def test_messages_that_wait_show_on_the_accountable_asset_too(fresh: Small, receiver: Receiver) -> None:
     receiver.status = 500
     fresh.orders(BAD)
     heard: list[Progress] = []
     launch.run_due(fresh.home, NOW, heard.append)
-    assert any(event.kind == "page" and "dead, json: the receiver answered 500" in event.message for event in heard)
+    said = [event.message for event in heard if event.kind == "page"]
+    assert any("waiting, json: the receiver answered 500" in text for text in said)
+    assert len(said) == len(set(said)), "each message once, however often it was tried"
     with get_instance(fresh.home) as instance:
         wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(["staging", "orders"]))
         (record,) = instance.fetch_observations(wanted, limit=1).records
-    told = record.asset_observation.metadata["could not be delivered"].value  # type: ignore[union-attr]
-    assert "opened to analytics_engineering: json: the receiver answered 500" in told
+    told = record.asset_observation.metadata["waits to be delivered"].value  # type: ignore[union-attr]
+    assert "opened to analytics_engineering, incident 1" in told
+    assert "json: the receiver answered 500" in told
 
 
 def test_incidents_and_messages_are_tables_too(fresh: Small, receiver: Receiver) -> None:

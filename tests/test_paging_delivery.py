@@ -183,7 +183,8 @@ def test_what_nobody_takes_is_a_dead_letter_with_its_text_kept_and_can_be_sent_a
 
 
 def test_an_outage_of_an_hour_costs_a_command_seconds_and_no_page(paged: Pager) -> None:
-    channel, slept = Recorder(down=lambda address: True), []
+    channel = Recorder(down=lambda address: True)
+    slept: list[float] = []
     done = Courier(paged.store, TEAMS, channel, PATIENT, slept.append).deliver(NOW)
     assert {each.state for each in outcomes(done)} == {"waiting"}
     assert len(done) == 4 * 2 * COMMAND.attempts, "each group and its backup, and then no more"

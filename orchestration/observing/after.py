@@ -10,7 +10,7 @@ from orchestration.observing.emergency import cry
 from orchestration.observing.watch import patience, watch
 from orchestration.observing.world import world_of
 from orchestration.outcome import FailedStep, OnProgress, Progress
-from orchestration.paging.delivery import SENSOR
+from orchestration.paging.delivery import SENSOR, outcomes
 from orchestration.paging.schema import StoreTooNew
 from orchestration.paging.store import WAIT_SECONDS, StoreError
 
@@ -44,7 +44,7 @@ def page(
         )
         say(Progress("step_failed", "pager", said))
         return FailedStep("", "pager", "", said)
-    for sent in done.delivered:
+    for sent in outcomes(done.delivered):
         where = sent.where if sent.state == "sent" else f"{sent.state}, {sent.where}"
         say(Progress("page", sent.message.title, f"{sent.message.kind} to {sent.target} ({where})"))
     return None
