@@ -159,3 +159,27 @@ def test_a_changed_q_computes_every_window_again(macros):
     world.run("update drift set spec_hash = 'other', value = 99")
     world.build()
     assert world.rows("drift") == before
+
+
+def test_features_that_come_or_change_after_their_predictions_are_seen(macros):
+    """Of a log from elsewhere: another load brings them, and corrects them; windows and reference follow."""
+    world = World(macros, "watched")
+    for day in range(1, 7):
+        world.predict(float(day), 20, False, 1, False)
+    world.now = DAY_0 + timedelta(days=6, hours=6)
+    world.run("create or replace temp table held_back as from prediction_features where prediction_id > 80")
+    world.run("delete from prediction_features where prediction_id > 80")
+    changes = (
+        "insert into prediction_features from held_back",
+        "update prediction_features set x = 40 where prediction_id between 101 and 120",
+        "update prediction_features set plan = 'c' where prediction_id = 2",  # the reference ends on the third day
+    )
+    world.build()
+    for change in changes:
+        before = world.rows("drift")
+        world.run(change)
+        world.build()
+        world.run(f"create or replace table rebuilt as {world.sql(None)}")
+        assert world.rows("drift") == world.rows("rebuilt"), change
+        assert world.rows("drift") != before, change
+    assert any(row["feature"] == "x" and row["is_breach"] for row in world.rows("drift"))

@@ -72,7 +72,7 @@ with
 
 {{ baton.drift_log(parameters, predictions, origin, built, spec_hash) }},
 
-{{ baton.drift_windows(parameters, origin, reference_until, built, spec_hash) }},
+{{ baton.drift_windows(parameters, origin, reference_until, built, spec_hash, features, columns) }},
 
 {{ baton.drift_base(features, columns) }},
 

@@ -43,14 +43,34 @@ where writing = 1
 
 {#
 CTE `targets`: the windows to compute, each with the version that served last in it. Of a trained product those that hold a day with predictions beyond the
-newest one in the table, or a day that has closed since; of others those whose content differs from the table's.
+newest one in the table, or a day that has closed since; of others those whose content differs from the table's: their features may come, or be corrected, after the
+predictions. columns: list of {name, kind}, the score first.
 #}
-{% macro drift_windows(parameters, origin, reference_until, built, spec_hash) %}
+{% macro drift_windows(parameters, origin, reference_until, built, spec_hash, features=none, columns=[]) %}
 {% set watched = baton.drift_watched(parameters, origin, built) %}
+{% set described = parameters.train is none and features is not none %}
+{% set content = ['n_rows', 'score_sum'] + (['n_features', 'feature_sum'] if described else []) %}
+{%- if described %}
+feature_parts as (
+    select log.day, log.version, count(*) as n_features, sum({{ baton.row_checksum(baton.drift_feature_columns(columns)) }}) as feature_sum
+    from log
+    inner join {{ features }} as features on log.prediction_id = features.prediction_id
+    group by log.day, log.version
+),
+{%- endif %}
+
 day_parts as (
+    {%- if described %}
+    select scores.*, coalesce(feature_parts.n_features, 0) as n_features, coalesce(feature_parts.feature_sum, 0) as feature_sum
+    from (
+    {%- endif %}
     select day, version, count(*) as n_rows, max(predicted_at) as predicted_at, min(as_of) as first_as_of, max(as_of) as last_as_of, sum({{ baton.fixed('coalesce(score, 0)', 9) }}) as score_sum
     from log
     group by day, version
+    {%- if described %}
+    ) as scores
+    left join feature_parts on scores.day = feature_parts.day and scores.version = feature_parts.version
+    {%- endif %}
 ),
 
 changed_days as (
@@ -73,7 +93,8 @@ window_ends as (
 window_versions as (
     select
         window_ends.window_kind, window_ends.window_start, window_ends.window_end, day_parts.version, sum(day_parts.n_rows) as n_rows,
-        max(day_parts.predicted_at) as predicted_at, sum(day_parts.score_sum) as score_sum, max(day_parts.day) as last_day,
+        max(day_parts.predicted_at) as predicted_at, max(day_parts.day) as last_day,
+        {%- for name in content[1:] %} sum(day_parts.{{ name }}) as {{ name }},{% endfor %}
         min(day_parts.first_as_of) as first_as_of, max(day_parts.last_as_of) as last_as_of
     from window_ends
     inner join day_parts on day_parts.day > window_ends.window_start and day_parts.day <= window_ends.window_end
@@ -86,9 +107,8 @@ window_versions as (
 found_windows as (
     select
         window_kind, window_start, window_end, version, n_rows, predicted_at, first_as_of, last_as_of,
-        {{ baton.say('n_rows') }} || '|' || {{ baton.say('score_sum') }}
-        {%- if origin == 'log' %} || '|' || {{ baton.say("(select sum(n_rows) from day_parts where day <= timestamp '" ~ reference_until ~ "')") }}
-            || '|' || {{ baton.say("(select sum(score_sum) from day_parts where day <= timestamp '" ~ reference_until ~ "')") }}{% endif %} as content
+        {% for name in content %}{{ " || '|' || " if not loop.first }}{{ baton.say(name) }}{% endfor %}
+        {%- if origin == 'log' %}{% for name in content %} || '|' || {{ baton.say("(select sum(" ~ name ~ ") from day_parts where day <= timestamp '" ~ reference_until ~ "')") }}{% endfor %}{% endif %} as content
     from (
         select
             window_versions.*,
@@ -135,4 +155,11 @@ targets as (
 {# The longest window in days. #}
 {% macro drift_longest(parameters) %}
     {{ return(baton.drift_window_days(parameters).values() | max) }}
+{% endmacro %}
+
+{# The columns that tell two rows of features apart, qualified; the score, which comes first, is of the log. #}
+{% macro drift_feature_columns(columns) %}
+    {% set found = ['features.prediction_id'] %}
+    {% for column in columns[1:] %}{% do found.append('features.' ~ baton.quoted_name(column.name)) %}{% endfor %}
+    {{ return(found) }}
 {% endmacro %}
