@@ -134,6 +134,20 @@ def test_a_new_snapshot_takes_the_place_of_those_that_older_code_made(tmp_path: 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1-new", "11-old"]
 
 
+@pytest.mark.long
+def test_a_day_and_a_strength_may_be_chosen() -> None:
+    shown = run("--fault", "null_spike", "--strength", "0.02", "--day", "2", "--json")
+    (weak,) = json.loads(shown.stdout)
+    assert weak["first_bad"].startswith("2026-09-09"), "two sound mornings after the company's"
+    assert weak["cause"] != "null_spike", "a fiftieth of the spike is within what every day has"
+    (large,) = json.loads(run("--fault", "null_spike", "--day", "2", "--json").stdout)
+    assert (large["cause"], large["noticed_after"]) == ("null_spike", 0)
+
+
+def test_day_and_strength_are_the_demo_companys() -> None:
+    assert "say them without --own" in run("--own", "--day", "3").output
+
+
 def test_an_unknown_fault_says_which_there_are() -> None:
     shown = run("--fault", "gremlins")
     assert shown.exit_code == 2

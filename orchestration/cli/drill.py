@@ -22,6 +22,16 @@ COMPANY_SEED = 1
 @click.command("drill", short_help="Rehearse faults: who is paged, and with what diagnosis.")
 @click.option("--fault", "faults", multiple=True, help="A fault by name, several times if you like. Default: all.")
 @click.option("--seed", default=1, show_default=True, help="The dice of the fault: which table, column, how many rows.")
+@click.option(
+    "--strength",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(0, 1, min_open=True),
+    help="How large: 1 is what the fault declares, 0.2 a fifth of it. Faults that are there or not know one size.",
+)
+@click.option(
+    "--day", type=click.IntRange(0, 60), help="Sound mornings before the fault. Default: none or one, by --seed."
+)
 @click.option("--company", default=COMPANY_SEED, show_default=True, help="The seed of the drill company.")
 @click.option("--healthy", is_flag=True, help="Days without a fault: nobody should hear anything.")
 @click.option("--days", default=14, show_default=True, type=click.IntRange(1, 366), help="How many, with --healthy.")
@@ -35,6 +45,8 @@ def command(
     ctx: click.Context,
     faults: Sequence[str],
     seed: int,
+    strength: float,
+    day: int | None,
     company: int,
     healthy: bool,
     days: int,
@@ -57,6 +69,7 @@ def command(
     Examples:
       baton drill --fault null_spike
       baton drill --fault concept_drift --seed 3 --messages
+      baton drill --fault unit_change --strength 0.1 --day 5
       baton drill --healthy --days 30
       baton drill --own --product churn --fault null_spike --messages
     """
@@ -67,21 +80,28 @@ def command(
     if own:
         from orchestration.cli.drill_own import play
 
+        if strength != 1 or day is not None:
+            raise click.UsageError("--strength and --day are of the demo company: say them without --own")
+
         if healthy:
             raise click.UsageError("--healthy plays the demo company: say it without --own")
         ctx.exit(play(faults, product, seed, send, messages, as_json))
     if product or send:
         raise click.UsageError("--product and --send go with --own")
-    ctx.exit(_healthy(company, days, as_json) if healthy else _drills(faults, seed, company, messages, as_json))
+    if healthy:
+        ctx.exit(_healthy(company, days, as_json))
+    ctx.exit(_drills(faults, seed, strength, day, company, messages, as_json))
 
 
-def _drills(faults: Sequence[str], seed: int, company: int, messages: bool, as_json: bool) -> int:
+def _drills(
+    faults: Sequence[str], seed: int, strength: float, day: int | None, company: int, messages: bool, as_json: bool
+) -> int:
     """Faults at the drill company, one after the other; the exit code."""
     from orchestration.drill.play import drill
 
     chosen, place, played = _named(faults), _company(company), []
     for fault in chosen:
-        played.append(drill(fault, place, seed, company))
+        played.append(drill(fault, place, seed, company, strength, day=day))
         if not as_json:
             click.echo("\n".join(lines(played[-1], messages)))
     if as_json:

@@ -101,16 +101,23 @@ def heard(messages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def drill(
-    fault: "Fault", company: Company, seed: int, company_seed: int, strength: float = 1.0, mends: bool = True
+    fault: "Fault",
+    company: Company,
+    seed: int,
+    company_seed: int,
+    strength: float = 1.0,
+    mends: bool = True,
+    day: int | None = None,
 ) -> Drill:
-    """Play `fault` on a copy of `company`. seed: the fault's own dice, and how many sound days come before it.
+    """Play `fault` on a copy of `company`. seed: the fault's own dice.
 
-    mends: whether the mornings after the repair are played too; without them resolved_after is None.
+    day: sound mornings before it; None: none or one, by the dice. mends: whether the mornings after the repair are
+    played too; without them resolved_after is None.
     """
     folder = Path(tempfile.mkdtemp(prefix=f"baton-drill-{fault.name}-"))
     try:
         with environment(copy := copied(company, folder, fault.renews_graph), company_seed):
-            return _Play(fault, copy, seed, strength, mends).run()
+            return _Play(fault, copy, seed, strength, mends, day).run()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -124,6 +131,7 @@ class _Play:
     seed: int
     strength: float
     mends: bool
+    day: int | None = None
     repairs: "list[Repair]" = field(default_factory=list)
     is_acting: bool = False
     mornings: int = 0
@@ -140,7 +148,8 @@ class _Play:
     def _run(self) -> Drill:
         began = time.monotonic()
         self.days = self._days()
-        now = self.company.next_morning + int(np.random.default_rng(self.seed).integers(0, 2)) * DAY
+        by_dice = int(np.random.default_rng(self.seed).integers(0, 2))
+        now = self.company.next_morning + (by_dice if self.day is None else self.day) * DAY
         for early in self._sound_mornings(now):
             self._morning(early)
         first_bad = clock.as_of(now)
