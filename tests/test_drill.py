@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from receivers import http
 from warehouse_diff import OF_THE_DISK, VOLATILE, differences
 
 from demo.faults import FAULTS, Fault
@@ -44,19 +45,27 @@ def run(*arguments: str) -> Result:
         return CliRunner().invoke(cli, ["drill", *arguments])
 
 
-@pytest.mark.long
-def test_a_null_spike_is_one_page_to_the_group_that_can_mend_it() -> None:
-    before = environment()
-    shown = run("--fault", "null_spike", "--messages")
+def test_a_null_spike_is_one_page_at_the_address_of_the_group_that_can_mend_it(
+    home: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a new user rehearses it: an address per group, one command, and what arrives."""
+    with http() as receiver:
+        for name in ADDRESSES:
+            monkeypatch.setenv(name, receiver.url(name))
+        before = environment()
+        shown = CliRunner().invoke(cli, ["drill", "--fault", "null_spike"])
     assert shown.exit_code == 0, shown.output
-    told = shown.output
-    assert "ok   null_spike" in told
-    assert "noticed    on the first run that could" in told
-    assert "null spike at raw/usage_events" in told
-    paged = [line.split(maxsplit=1)[1] for line in told.splitlines() if line.startswith("     paged")]
-    assert paged == ["data_engineering: raw/usage_events is broken: null spike"]
-    assert "baton sql" in told  # what to type next stands in the page
     assert environment() == before
+    assert "ok   null_spike" in shown.output
+    assert "noticed    on the first run that could" in shown.output
+    (page, over) = (body for path, body in receiver.got if path == "/PAGE_DATA")
+    assert page["title"] == "Drill: raw/usage_events is broken: null spike"
+    for said in ("Since ", "the data, not the model", "is null in", "Customer churn", "baton ack 1", "baton sql"):
+        assert said in page["message"]
+    assert over["title"] == "Drill: Over: raw/usage_events"
+    for name in ("PAGE_ML", "PAGE_ANALYTICS", "PAGE_SUCCESS"):
+        told = "Drill: For your information: raw/usage_events is broken, data_engineering is on it"
+        assert receiver.titles(f"/{name}") == [told, over["title"]]
 
 
 def environment() -> dict[str, str]:

@@ -6,15 +6,14 @@ import json
 import os
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
 
 import duckdb
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from demo_runs import NOW, copied, day_after, inside
+from receivers import Receiver, http
 
 from demo.faults import changes
 from demo.faults.files import Delivery, read, write
@@ -43,27 +42,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 
 @pytest.fixture
-def heard(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def heard(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
     """What arrives at the real addresses of the groups."""
-    got: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            got.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None: ...
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    for name in ("PAGE_DATA", "PAGE_ANALYTICS", "PAGE_ML", "PAGE_SUCCESS"):
-        monkeypatch.setenv(name, f"json://127.0.0.1:{server.server_port}/")
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield got
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with http() as receiver:
+        for name in ("PAGE_DATA", "PAGE_ANALYTICS", "PAGE_ML", "PAGE_SUCCESS"):
+            monkeypatch.setenv(name, receiver.url())
+        yield receiver
 
 
 def own(home: Home, *arguments: str) -> Result:
@@ -77,7 +61,7 @@ def content(home: Home) -> dict[str, str]:
     return {str(path.relative_to(home.root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def test_one_page_to_the_right_group_that_nobody_gets_and_no_trace(home: Home, heard: list[str]) -> None:
+def test_one_page_to_the_right_group_that_nobody_gets_and_no_trace(home: Home, heard: Receiver) -> None:
     before = content(home)
     shown = own(home, "--product", "churn", "--fault", "null_spike", "--fault", "source_late", "--json")
     assert shown.exit_code == 0, shown.output
@@ -91,7 +75,7 @@ def test_one_page_to_the_right_group_that_nobody_gets_and_no_trace(home: Home, h
     assert "is empty in 70 % of" in played["did"]
     assert left["fault"] == "source_late"
     assert "of 1 mornings on record before it 1 brought a file" in left["why"]
-    assert heard == []
+    assert heard.got == []
     assert content(home) == before
     assert not list((home.root / "drill").glob("own-*"))
     assert "removed afterwards" in shown.stderr
@@ -164,10 +148,10 @@ def test_a_disk_without_room_is_refused_before_anything_is_copied(tmp_path: Path
         refuse_without_room(gigabyte, gigabyte, tmp_path)
 
 
-def test_a_message_that_is_sent_says_first_that_it_is_a_drill(heard: list[str]) -> None:
+def test_a_message_that_is_sent_says_first_that_it_is_a_drill(heard: Receiver) -> None:
     message = Message("key", 1, "opened", "data_engineering", "raw/x is broken", "What       raw/x", NOW)
     Marked(ON_OWN).send(os.environ["PAGE_DATA"], message, message.title)
-    (got,) = [json.loads(each) for each in heard]
+    ((_, got),) = heard.got
     assert got["title"] == "Drill: raw/x is broken"
     assert got["message"].startswith("This is a drill on a copy")
     assert got["message"].endswith("What       raw/x")

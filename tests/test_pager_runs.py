@@ -1,11 +1,8 @@
 """From a real run of the small project to a page: a failing check, its repair, a killed run, a broken store."""
 
 import json
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import dagster as dg
@@ -13,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
 from company import NOW, Small
+from receivers import Receiver, http
 
 from orchestration import launch
 from orchestration.cli import findings_paging
@@ -31,42 +29,12 @@ DAY = timedelta(days=1)
 BAD, GOOD = (1, -2.5, "2026-11-20 10:00"), (1, 2.5, "2026-11-20 10:00")
 
 
-@dataclass
-class Receiver:
-    """A local HTTP receiver of pages; `status` is what it answers."""
-
-    port: int = 0
-    status: int = 200
-    got: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-
-    def kinds(self, path: str) -> list[str]:
-        return [body["title"] for to, body in self.got if to == path]
-
-
 @pytest.fixture
 def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    found = Receiver()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            if found.status == 200:
-                found.got.append((self.path, json.loads(body)))
-            self.send_response(found.status)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None: ...
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    found.port = server.server_port
-    monkeypatch.setenv("PAGE_DATA", f"json://127.0.0.1:{found.port}/data")
-    monkeypatch.setenv("PAGE_ANALYTICS", f"json://127.0.0.1:{found.port}/analytics")
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield found
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with http() as found:
+        monkeypatch.setenv("PAGE_DATA", found.url("data"))
+        monkeypatch.setenv("PAGE_ANALYTICS", found.url("analytics"))
+        yield found
 
 
 @pytest.fixture
@@ -83,7 +51,7 @@ def fresh(small: Small) -> Small:
 def test_a_failing_check_pages_its_group_once_and_says_when_it_is_over(fresh: Small, receiver: Receiver) -> None:
     fresh.orders(BAD)
     assert not launch.run_due(fresh.home, NOW).success
-    assert receiver.kinds("/analytics") == ["staging/orders is broken: amount is not negative"]
+    assert receiver.titles("/analytics") == ["staging/orders is broken: amount is not negative"]
     page = receiver.got[0][1]["message"]
     assert "amount -2.5 below 0" in page
     assert "baton dbt test --select amount_is_not_negative" in page
@@ -92,12 +60,12 @@ def test_a_failing_check_pages_its_group_once_and_says_when_it_is_over(fresh: Sm
     with Store(fresh.home) as kept:
         Pager(kept, World({}, {}, {})).acknowledge(1, "ann", NOW)
     launch.run_due(fresh.home, NOW + DAY)
-    assert len(receiver.kinds("/analytics")) == 1, "still broken is no second page"
+    assert len(receiver.titles("/analytics")) == 1, "still broken is no second page"
     fresh.orders(GOOD, (2, 1.0, "2026-11-22 10:00"))
     assert launch.run_due(fresh.home, NOW + 2 * DAY).success
-    assert receiver.kinds("/analytics")[1:] == ["Over: staging/orders"]
+    assert receiver.titles("/analytics")[1:] == ["Over: staging/orders"]
     told = ["For your information: staging/orders is broken, analytics_engineering is on it"]
-    assert receiver.kinds("/data") == [*told, "Over: staging/orders"]
+    assert receiver.titles("/data") == [*told, "Over: staging/orders"]
     assert "published/warehouse" in receiver.got[1][1]["message"]
     assert "is of an earlier run" in receiver.got[1][1]["message"]
     with Store(fresh.home) as kept:
@@ -111,7 +79,7 @@ def test_the_command_tries_an_address_and_says_what_came_of_it(
     sent = CliRunner().invoke(cli, ["page", "--test", "data_engineering"])
     assert sent.exit_code == 0, sent.output
     assert str(receiver.port) not in sent.output
-    assert receiver.kinds("/data") == ["Test page for data_engineering"]
+    assert receiver.titles("/data") == ["Test page for data_engineering"]
     receiver.status = 500
     refused = CliRunner().invoke(cli, ["page", "--test", "data_engineering"])
     assert refused.exit_code == 1
@@ -167,7 +135,7 @@ def test_a_store_that_does_not_answer_fails_the_run_and_nothing_is_lost(
     assert "geheim" not in cry[1]["message"]
     monkeypatch.delenv("BATON_INCIDENTS_URL")
     look(fresh, "command")
-    assert receiver.kinds("/analytics") == ["staging/orders is broken: amount is not negative"]
+    assert receiver.titles("/analytics") == ["staging/orders is broken: amount is not negative"]
 
 
 def test_a_command_that_never_got_to_look_says_so_and_the_next_look_pages(
@@ -181,7 +149,7 @@ def test_a_command_that_never_got_to_look_says_so_and_the_next_look_pages(
     assert "another look has been under way" in outcome.unpaged.message
     assert receiver.got == []
     look(fresh, "command")
-    assert receiver.kinds("/analytics") == ["staging/orders is broken: amount is not negative"]
+    assert receiver.titles("/analytics") == ["staging/orders is broken: amount is not negative"]
 
 
 def test_a_storage_of_dagsters_that_does_not_answer_is_not_called_the_incidents(
@@ -293,22 +261,8 @@ def test_incidents_and_messages_are_tables_too(fresh: Small, receiver: Receiver)
 
 
 def test_each_look_gives_a_sign_of_life(fresh: Small, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            calls.append(self.path)
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None: ...
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        monkeypatch.setenv("BATON_DEADMAN_URL", f"http://127.0.0.1:{server.server_port}/ping")
+    with http() as receiver:
+        monkeypatch.setenv("BATON_DEADMAN_URL", f"http://127.0.0.1:{receiver.port}/ping")
         look(fresh, "sensor")
-        server.shutdown()
-        thread.join()
-    assert calls == ["/ping"]
+    assert receiver.pings == ["/ping"]
     look(fresh, "sensor")  # nobody answers: no reason to fail, silence is the alarm

@@ -2,21 +2,16 @@
 
 import contextlib
 import itertools
-import json
 import logging
-import socketserver
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from email import message_from_string, policy
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 from paging_world import DATA, HOUR, ML, NOW, TEAMS, Recorder, pager, seen
+from receivers import http, smtp
 
 from orchestration.paging.channels import Apprise, NotDelivered, address_of, may_hold_a_secret
 from orchestration.paging.delivery import (
@@ -39,67 +34,10 @@ MESSAGE = Message(
 )
 
 
-@contextmanager
-def serving(server: socketserver.BaseServer) -> Iterator[int]:
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-@dataclass
-class Received:
-    bodies: list[Any] = field(default_factory=list)
-    status: int = 200
-
-
-@contextmanager
-def http() -> Iterator[tuple[int, Received]]:
-    found = Received()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            found.bodies.append(json.loads(body))
-            self.send_response(found.status)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None: ...
-
-    with serving(HTTPServer(("127.0.0.1", 0), Handler)) as port:
-        yield port, found
-
-
-@contextmanager
-def smtp() -> Iterator[tuple[int, list[str]]]:
-    """As much of RFC 5321 as a client needs to hand over one mail."""
-    mails: list[str] = []
-
-    class Handler(socketserver.StreamRequestHandler):
-        def handle(self) -> None:
-            self.wfile.write(b"220 local\r\n")
-            while line := self.rfile.readline():
-                verb = line.strip().upper()
-                if verb == b"DATA":
-                    self.wfile.write(b"354 go on\r\n")
-                    lines = iter(self.rfile.readline, b".\r\n")
-                    mails.append(b"".join(lines).decode())
-                self.wfile.write(b"221 bye\r\n" if verb == b"QUIT" else b"250 ok\r\n")
-                if verb == b"QUIT":
-                    return
-
-    with serving(socketserver.TCPServer(("127.0.0.1", 0), Handler)) as port:
-        yield port, mails
-
-
 def test_a_page_arrives_at_a_web_receiver() -> None:
-    with http() as (port, received):
-        Apprise().send(f"json://127.0.0.1:{port}/ml", MESSAGE, MESSAGE.title)
-    (body,) = received.bodies
+    with http() as receiver:
+        Apprise().send(receiver.url("ml"), MESSAGE, MESSAGE.title)
+    ((_, body),) = receiver.got
     assert (body["title"], body["type"]) == (MESSAGE.title, "failure")
     assert "ref baton-t-1.1" in body["message"]
 
@@ -114,13 +52,13 @@ def test_a_page_arrives_by_mail() -> None:
 
 
 def test_what_goes_wrong_names_scheme_and_status_and_never_the_address(caplog: pytest.LogCaptureFixture) -> None:
-    with http() as (port, received), caplog.at_level(logging.DEBUG):
-        received.status = 503
+    with http() as receiver, caplog.at_level(logging.DEBUG):
+        receiver.status = 503
         with pytest.raises(NotDelivered) as refused:
-            Apprise().send(f"json://user:geheim@127.0.0.1:{port}/hook-geheim", MESSAGE, "t")
+            Apprise().send(f"json://user:geheim@127.0.0.1:{receiver.port}/hook-geheim", MESSAGE, "t")
     assert str(refused.value) == "json: the receiver answered 503"
     with pytest.raises(NotDelivered, match="nobody answered"):
-        Apprise().send(f"json://user:geheim@127.0.0.1:{port}", MESSAGE, "t")
+        Apprise().send(f"json://user:geheim@127.0.0.1:{receiver.port}", MESSAGE, "t")
     with pytest.raises(NotDelivered, match="no address"):
         Apprise().send("nonsense-geheim://x", MESSAGE, "t")
     assert "geheim" not in caplog.text
