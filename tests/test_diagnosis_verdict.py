@@ -1,11 +1,15 @@
 """The type of a diagnosis: every cause has a kind, and a stored one says by name what it was."""
 
 import json
+import re
 from datetime import datetime
 
 import pytest
+from click import Context
 
+from ml.diagnosis.advice import ADVICE
 from ml.diagnosis.verdict import KIND_OF, Cause, Diagnosis
+from orchestration.cli.main import cli
 
 STORED = Diagnosis(
     product="churn",
@@ -24,6 +28,17 @@ STORED = Diagnosis(
 @pytest.mark.parametrize("cause", Cause)
 def test_every_cause_has_a_kind(cause: Cause) -> None:
     assert KIND_OF[cause] in {"data", "model", "platform", "none"}
+
+
+def test_every_fault_says_what_it_means_and_what_mends_it_with_commands_that_exist() -> None:
+    assert set(ADVICE) == {cause for cause, kind in KIND_OF.items() if kind != "none"}
+    for cause, advice in ADVICE.items():
+        assert cause.replace("_", " ") not in advice.meaning, "the name again says nothing"
+        assert not advice.meaning.endswith(".")
+        assert not advice.mend.endswith(".")
+        assert len(advice.meaning) <= 60, cause
+        assert len(advice.mend) <= 150, cause
+        assert set(re.findall(r"baton (\w+)", advice.mend)) <= set(cli.list_commands(Context(cli)))
 
 
 def test_a_stored_diagnosis_says_all_of_it_by_name() -> None:

@@ -62,6 +62,28 @@ def test_one_failure_is_one_page_and_everybody_below_hears_who_is_on_it() -> Non
         assert part in body, part
 
 
+def test_a_diagnosed_page_says_what_mends_it_and_a_notice_what_the_cause_means() -> None:
+    told = Told()
+    sound = ("file unreadable: 6 files", "schema change: 0 lines", "late: 6 h", "volume: 400 rows", "skew: 100 %")
+    told.look([seen("raw/usage")], diagnose=lambda asset, _: Says("raw/usage", DATA, "null_spike", ruled_out=sound))
+    page, *notices = (message.body for message in told.messages)
+    assert "Mend       Have the source fill it, and send the rows again." in page
+    ruled_out = page[page.index("Ruled out") : page.index("Affected")].splitlines()
+    assert [line.strip() for line in ruled_out if line.strip()] == [
+        "Ruled out  1. skew: 100 %",
+        "2. volume: 400 rows",
+        "3. late: 6 h",
+        "and 2 more, further up",
+    ]
+    assert all("null spike (a column that was filled is empty in many rows)." in body for body in notices)
+
+
+def test_what_nobody_diagnosed_has_no_advice() -> None:
+    told = Told()
+    told.look([seen("raw/usage", name="null_spike")])
+    assert not any("Mend" in message.body or "was filled" in message.body for message in told.messages)
+
+
 def test_thirty_failures_of_one_cause_are_one_page() -> None:
     told = Told()
     told.look([seen(asset, name=f"check_{n}") for asset in CHAIN if asset != "raw/invoices" for n in range(5)])

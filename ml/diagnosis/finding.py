@@ -34,6 +34,8 @@ Said = Finding | Sound | None  # None: there was nothing to look at
 
 def percent(share: float) -> str:
     """0.123 as 12 %; small shares keep a digit."""
+    if 0 < share < 0.0005:
+        return "less than 0.1 %"
     return f"{100 * share:.0f} %" if share >= 0.1 or share == 0 else f"{100 * share:.1f} %"
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ml.diagnosis.advice import ADVICE
 from ml.home import Home
 from orchestration.cli.errors import FAILED, NOTHING_YET, USAGE, CommandFailed
 from orchestration.cli.options import JSON, Instant
@@ -85,10 +86,17 @@ def lines(found: "Diagnosis") -> list[str]:
         head = f"{found.product}: {cause} in {found.asset}{since}."
     told = [head]
     if found.is_fault:
-        what = {"data": "the data, not the model", "model": "the model, not the data", "platform": "the machinery"}
-        told.append(f"  what       {what[found.kind]}")
-        told.append(f"  whose      {found.group}")
-        told.append(f"  how sure   {found.confidence:.0%}")
+        told += _fault(found)
     told += [f"  {'evidence' if number == 0 else '':10} {text}" for number, text in enumerate(found.evidence)]
     told += [f"  {'ruled out' if number == 0 else '':10} {text}" for number, text in enumerate(found.ruled_out)]
-    return [*told, f"  next       {found.command}"]
+    told.append(f"  next       {found.command}")
+    return [*told, f"  mend       {ADVICE[found.cause].mend}."] if found.is_fault else told
+
+
+def _fault(found: "Diagnosis") -> list[str]:
+    what = {"data": "the data, not the model", "model": "the model, not the data", "platform": "the machinery"}
+    return [
+        f"  what       {what[found.kind]}: {ADVICE[found.cause].meaning}",
+        f"  whose      {found.group}",
+        f"  how sure   {found.confidence:.0%}",
+    ]

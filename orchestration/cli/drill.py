@@ -138,6 +138,8 @@ def _named(faults: Sequence[str]) -> list[Any]:
 
 def lines(found: "Drill", messages: bool = False) -> Iterator[str]:
     """One drill as people read it."""
+    from orchestration.drill.play import MENDED_DAYS
+
     mark = "ok  " if found.is_right else "MISS"
     yield f"{mark} {found.fault} (seed {found.seed}, first bad day {found.first_bad:%Y-%m-%d})"
     when = {None: "not noticed", 0: "on the first run that could"}.get(
@@ -147,10 +149,9 @@ def lines(found: "Drill", messages: bool = False) -> Iterator[str]:
     yield f"     diagnosed  {found.sentence}"
     yield f"     paged      {', '.join(f'{group}: {title}' for group, title in found.pages) or 'nobody'}"
     yield f"     blocked    {', '.join(found.blocked) or 'nobody was told'}"
-    over = (
-        "not within the mornings played" if found.resolved_after is None else f"{found.resolved_after + 1} run(s) after"
-    )
-    yield f"     resolved   {over} the repair"
+    over = found.resolved_after
+    late = f"not within {MENDED_DAYS} mornings of the repair"
+    yield f"     resolved   {late if over is None else f'{over + 1} run(s) after the repair'}"
     yield f"     took       {found.seconds:.0f} s for {found.mornings} mornings"
     if messages:
         for body in found.bodies:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
+from ml.diagnosis.advice import ADVICE
 from ml.masking import masked
 from orchestration.paging.model import NOT_DIAGNOSED, NOTHING_RAN, Consumer, Incident, World
 
@@ -20,6 +21,7 @@ UNKNOWN = {  # by cause, where a cause in words says more than where it was seen
     NOTHING_RAN: "neither the data nor the model: nothing has run (schedule, daemon or machine: baton doctor)",
     NOT_DIAGNOSED: "not known yet: ask for the diagnosis, it says data or model",
 }
+NEAREST = 3  # causes that are told as ruled out
 ROOM = 300  # characters of one piece of evidence
 
 
@@ -72,11 +74,12 @@ def _page(incident: Incident, kind: str, world: World) -> list[str]:
         f"Since      {when(incident.since)}",
         f"Side       {_side(incident)}",
         *_numbered("Evidence", incident.evidence),
-        *_numbered("Ruled out", incident.ruled_out[:3]),
+        *_ruled_out(incident),
         *_waiting(incident, world),
         f"           {_published(incident)}",
         *([f"Run        {world.dagster_url}/runs/{incident.run_id}"] if incident.run_id else []),
         *([f"See it     {incident.command}"] if incident.command else []),
+        *_mend(incident),
         "",
         f"Whose      {incident.group} is accountable. Incident {incident.id}.",
         f"Do         baton ack {incident.id}",
@@ -90,7 +93,7 @@ def _blocked(incident: Incident, group: str, world: World) -> list[str]:
     own = [asset for asset in incident.blocked if world.groups.get(asset) == group]
     acting = [c for c in _consumers(incident, world) if c.group == group]
     return [
-        f"{incident.asset} is broken since {when(incident.since)}: {_words(incident.cause)}.",
+        f"{incident.asset} is broken since {when(incident.since)}: {_words(incident.cause)}{_meaning(incident)}.",
         f"{incident.group} has been paged. There is nothing for you to do.",
         "",
         *_under("Of yours", [*([_listed(own)] if own else []), *(consumer.label for consumer in acting)]),
@@ -162,6 +165,25 @@ def _words(cause: str) -> str:
 
 def _sure(incident: Incident) -> str:
     return f" (confidence {incident.confidence:.0%})" if incident.confidence else ""
+
+
+def _meaning(incident: Incident) -> str:
+    """What a diagnosed cause is, for those who do not know its name."""
+    advice = ADVICE.get(incident.cause) if incident.confidence else None
+    return f" ({advice.meaning})" if advice else ""
+
+
+def _mend(incident: Incident) -> list[str]:
+    """What the accountable group does about a diagnosed cause."""
+    advice = ADVICE.get(incident.cause) if incident.confidence else None
+    return _under("Mend", [f"{advice.mend}."]) if advice else []
+
+
+def _ruled_out(incident: Incident) -> list[str]:
+    """What was nearest to the cause and is sound, nearest first: all that stands further up is less of a question."""
+    nearest = incident.ruled_out[: -NEAREST - 1 : -1]
+    rest = len(incident.ruled_out) - len(nearest)
+    return [*_numbered("Ruled out", nearest), *([f"           and {rest} more, further up"] if rest else [])]
 
 
 def _numbered(label: str, found: Iterable[str]) -> list[str]:
