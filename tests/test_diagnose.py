@@ -52,7 +52,8 @@ def test_a_fault_of_the_last_day_is_named_with_owner_and_next_command(
         head, *rest = shown.output.splitlines()
         assert head.startswith(f"churn: {cause} in raw/usage_events, since 2026-11-20")
         assert "data_engineering" in rest[1]
-        assert rest[-1].split()[:3] == ["next", "baton", "sql"]
+        assert rest[-2].split()[:3] == ["next", "baton", "sql"]
+        assert rest[-1].split()[0] == "mend"
 
 
 def test_where_no_run_made_a_warehouse_asking_makes_none(tmp_path: Path) -> None:
