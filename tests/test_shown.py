@@ -106,6 +106,8 @@ def test_the_accountable_asset_shows_what_was_ruled_out_and_what_to_type_next(pa
     own = dagster.newest("raw/usage")
     assert own["ruled out"] == "1. the model: its champion is the one of last week"
     assert own["next command"] == "baton diagnose churn"
+    assert own["in plain words"] == "no new data has come"
+    assert own["mend"].startswith("Ask who delivers it")
 
 
 def test_messages_that_reached_nobody_are_listed_at_their_incident_and_all_at_the_published_copy(

@@ -15,6 +15,7 @@ from orchestration.observing.world import PUBLISHED
 from orchestration.paging import store
 from orchestration.paging.delivery import Letter, lines, undelivered
 from orchestration.paging.model import Incident, World
+from orchestration.paging.texts import advice_on
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -148,6 +149,8 @@ def _whole(incident: Incident, asset: str, board: Board) -> tuple[str, dict[str,
         "acknowledged by": incident.acknowledged_by or "nobody",
         **_letters(board.of(incident)),
     }
+    if advice := advice_on(incident):
+        found |= {"in plain words": advice.meaning, "mend": advice.mend}
     if incident.snoozed_until is not None:
         found["quiet until"] = str(incident.snoozed_until)
     others = [each for each in board.incidents if each.id != incident.id and each in board.about(asset)]

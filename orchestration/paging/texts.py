@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from ml.diagnosis.advice import ADVICE
+from ml.diagnosis.advice import ADVICE, Advice
 from ml.masking import masked
 from orchestration.paging.model import NOT_DIAGNOSED, NOTHING_RAN, Consumer, Incident, World
 
@@ -167,16 +167,20 @@ def _sure(incident: Incident) -> str:
     return f" (confidence {incident.confidence:.0%})" if incident.confidence else ""
 
 
+def advice_on(incident: Incident) -> Advice | None:
+    """What is known of a diagnosed cause; None where nothing diagnosed it."""
+    return ADVICE.get(incident.cause) if incident.confidence else None
+
+
 def _meaning(incident: Incident) -> str:
-    """What a diagnosed cause is, for those who do not know its name."""
-    advice = ADVICE.get(incident.cause) if incident.confidence else None
+    """For those who do not know the cause by its name."""
+    advice = advice_on(incident)
     return f" ({advice.meaning})" if advice else ""
 
 
 def _mend(incident: Incident) -> list[str]:
-    """What the accountable group does about a diagnosed cause."""
-    advice = ADVICE.get(incident.cause) if incident.confidence else None
-    return _under("Mend", [f"{advice.mend}."]) if advice else []
+    advice = advice_on(incident)
+    return [f"Mend       {advice.mend}."] if advice else []
 
 
 def _ruled_out(incident: Incident) -> list[str]:
