@@ -12,7 +12,8 @@ ColumnKind = Literal["number", "category"]
 class ColumnDays:
     """One column, a value per day of its table, oldest first; None where the day has no row that says.
 
-    null_share: of the day's rows. middle: median of a number. shares: of each category among the day's values.
+    null_share: of the day's rows. middle: median of a number; mean: of a score alone. shares: of each category among
+    the day's values.
     """
 
     name: str
@@ -20,6 +21,7 @@ class ColumnDays:
     null_share: tuple[float | None, ...]
     middle: tuple[float | None, ...] = ()
     shares: tuple[Mapping[str, float], ...] = ()
+    mean: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True)
