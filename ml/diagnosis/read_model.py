@@ -18,14 +18,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 BEFORE = timedelta(days=90)
-SHARES, FUNCTIONS = "shares", "functions"  # what a comparison looks at: shares of bins, or distribution functions
-KIND_OF_DRIFT = {
-    "psi": SHARES,
-    "jensen_shannon": SHARES,
-    "chi_square": SHARES,
-    "ks": FUNCTIONS,
-    "wasserstein": FUNCTIONS,
-}
+OF_DISTRIBUTIONS = ("psi", "jensen_shannon", "chi_square", "ks", "wasserstein")
 
 
 def answers(con: "DuckDBPyConnection", product: Product, now: datetime) -> tuple[Matured | None, Matured | None]:
@@ -73,15 +66,9 @@ def drift(con: "DuckDBPyConnection", product: Product, day: datetime) -> tuple[D
         """,
         {"day": day, "k": product.monitor.drift.k},
     ).fetchall()
-    compared = {
-        (window, feature, KIND_OF_DRIFT[method]) for window, feature, method, *_ in rows if method in KIND_OF_DRIFT
+    loose = {
+        (window, feature) for window, feature, method, *_, is_firm in rows if method in OF_DISTRIBUTIONS and not is_firm
     }
-    firm = {
-        (window, feature, KIND_OF_DRIFT[method])
-        for window, feature, method, *_, is_firm in rows
-        if is_firm and method in KIND_OF_DRIFT
-    }
-    loose = {(window, feature) for window, feature, _ in compared - firm}
     return tuple(
         DriftAlarm(feature, method, value or 0.0, limit or 0.0, (window, feature) not in loose)
         for window, feature, method, value, limit, is_alarm, _ in rows
