@@ -142,9 +142,8 @@ def test_what_is_flagged_personal_anywhere_is_never_profiled() -> None:
     ("breaches", "cause"),
     [
         ({"jensen_shannon": 3, "ks": 2}, "covariate_drift"),
-        ({"psi": 2, "ks": 2, "wasserstein": 2}, "covariate_drift"),
-        ({"psi": 2, "ks": 1, "wasserstein": 2}, "benign"),
-        ({"jensen_shannon": 3, "psi": 1, "ks": 3, "wasserstein": None}, "benign"),  # bins and ranks near the threshold
+        ({"psi": 2, "ks": 1, "wasserstein": 2}, "covariate_drift"),
+        ({"jensen_shannon": 3, "psi": 2, "ks": 3, "wasserstein": None}, "benign"),  # no alarm of one that was compared
         ({"jensen_shannon": 1, "ks": 3, "wasserstein": 3}, "benign"),  # alarms that last on one breach of three
         ({"ks": 3, "psi": None}, "benign"),  # psi was compared too, and is no alarm
         ({"psi": 2}, "covariate_drift"),  # nothing else was compared

@@ -123,9 +123,9 @@ class Matured:
 class DriftAlarm:
     """A lasting breach in the newest windows of PRODUCT.drift.
 
-    is_firm: every comparison of this feature's distribution that was made (of shares: PSI, Jensen-Shannon, chi-square;
-    of distribution functions: KS, Wasserstein) is breached in as many of the newest windows as an alarm takes. An alarm
-    alone lasts on single breaches, as of a slow change near the threshold.
+    is_firm: every comparison of this feature's distribution alarms, and one of each kind (of shares, of distribution
+    functions) is breached in as many of the newest windows as an alarm takes. An alarm alone lasts on single breaches,
+    as of a slow change near the threshold.
     """
 
     feature: str

@@ -18,7 +18,14 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 BEFORE = timedelta(days=90)
-OF_DISTRIBUTIONS = ("psi", "jensen_shannon", "chi_square", "ks", "wasserstein")
+SHARES, FUNCTIONS = "shares", "functions"  # what a comparison looks at: shares of bins, or distribution functions
+KIND_OF_DRIFT = {
+    "psi": SHARES,
+    "jensen_shannon": SHARES,
+    "chi_square": SHARES,
+    "ks": FUNCTIONS,
+    "wasserstein": FUNCTIONS,
+}
 
 
 def answers(con: "DuckDBPyConnection", product: Product, now: datetime) -> tuple[Matured | None, Matured | None]:
@@ -66,9 +73,11 @@ def drift(con: "DuckDBPyConnection", product: Product, day: datetime) -> tuple[D
         """,
         {"day": day, "k": product.monitor.drift.k},
     ).fetchall()
-    loose = {
-        (window, feature) for window, feature, method, *_, is_firm in rows if method in OF_DISTRIBUTIONS and not is_firm
-    }
+    compared = [row for row in rows if row[2] in KIND_OF_DRIFT]
+    kinds = {(window, feature, KIND_OF_DRIFT[method]) for window, feature, method, *_ in compared}
+    firm = {(window, feature, KIND_OF_DRIFT[method]) for window, feature, method, *_, is_firm in compared if is_firm}
+    loose = {(window, feature) for window, feature, _ in kinds - firm}
+    loose |= {(window, feature) for window, feature, *_, is_alarm, _ in compared if not is_alarm}
     return tuple(
         DriftAlarm(feature, method, value or 0.0, limit or 0.0, (window, feature) not in loose)
         for window, feature, method, value, limit, is_alarm, _ in rows
