@@ -55,6 +55,19 @@ def test_coverage_counts_who_decides_in_a_log_with_and_without_roles(extra: str,
     assert known.scored == (0 if "shadow" in extra else 29)
 
 
+def test_scores_are_told_by_median_and_mean_and_what_is_no_number_counts_in_neither(tmp_path: Path) -> None:
+    with ml_world.warehouse(accounts=30, weeks=2) as con:
+        con.execute(
+            "create table churn.predictions as select account_id, as_of, case account_id when 'A00001' then 0.9 "
+            "when 'A00002' then 'nan'::double else 0.1 end as score from churn.scoring_set"
+        )
+        scores = read(con, ml_world.product(), NO_LINEAGE, NOW, (), Home(tmp_path)).scores
+    assert scores is not None
+    (score,) = scores.values
+    assert score.middle[-1] == pytest.approx(0.1)
+    assert score.mean[-1] == pytest.approx((28 * 0.1 + 0.9) / 29)
+
+
 def test_a_log_that_names_no_entity_says_nothing_of_coverage(tmp_path: Path) -> None:
     with ml_world.warehouse(accounts=30, weeks=2) as con:
         con.execute("create table churn.predictions as select as_of, 0.1 as score from churn.scoring_set")
@@ -130,6 +143,7 @@ def test_what_is_flagged_personal_anywhere_is_never_profiled() -> None:
     [
         ({"jensen_shannon": 3, "ks": 2}, "covariate_drift"),
         ({"psi": 2, "ks": 1, "wasserstein": 2}, "covariate_drift"),
+        ({"jensen_shannon": 3, "psi": 2, "ks": 3, "wasserstein": None}, "benign"),  # no alarm of one that was compared
         ({"jensen_shannon": 1, "ks": 3, "wasserstein": 3}, "benign"),  # alarms that last on one breach of three
         ({"ks": 3, "psi": None}, "benign"),  # psi was compared too, and is no alarm
         ({"psi": 2}, "covariate_drift"),  # nothing else was compared

@@ -73,6 +73,19 @@ def scores(*newest: float) -> Break:
     return change
 
 
+def scores_with_means(newest: float, mean: float) -> Break:
+    """The median score of the newest day; the means around 1 % as where most scores are small."""
+
+    def change(known: Evidence) -> Evidence:
+        assert known.scores is not None
+        score, version = known.scores.values
+        means = broken(tuple(0.01 + day % 3 / 1000 for day in range(N)), mean)
+        moved = replace(score, middle=broken(score.middle, newest), mean=means)
+        return replace(known, scores=replace(known.scores, values=(moved, version)))
+
+    return change
+
+
 def drift(*features: str, is_firm: bool = True) -> Break:
     return lambda known: replace(known, drift=tuple(DriftAlarm(name, "psi", 0.4, 0.1, is_firm) for name in features))
 
@@ -129,6 +142,8 @@ CASES: dict[str, tuple[Break, Cause, str]] = {
     "prior": (recent(positives=60, p_positives=0.0005), Cause.PRIOR_SHIFT, "churn/model"),
     "calibration": (recent(expected=60.0, p_positives=0.0005), Cause.CALIBRATION_LOST, "churn/model"),
     "scores": (scores(0.12), Cause.CALIBRATION_LOST, "churn/model"),
+    "scores and their sum": (scores_with_means(0.12, 0.04), Cause.CALIBRATION_LOST, "churn/model"),
+    "halved scores": (scores_with_means(0.01, 0.003), Cause.CALIBRATION_LOST, "churn/model"),
     "covariate": (drift("actions_7d", "score"), Cause.COVARIATE_DRIFT, "churn/model"),
     "stale": (lambda k: replace(k, champion=Champion(1, 200, 180)), Cause.STALE_MODEL, "churn/model"),
     "benign": (drift("actions_7d"), Cause.BENIGN, "churn/health"),
@@ -273,6 +288,7 @@ def test_since_is_the_start_of_the_first_unusual_day() -> None:
         recent(positives=4, auc=0.2, p_auc=0.001),  # four positives rank nothing
         recent(positives=22, p_positives=0.0005),  # significant, and not twice the habit
         scores(0.04),
+        scores_with_means(0.12, 0.0121),  # the median of scores near zero; what they sum to is what it was
         lambda k: replace(k, changed=(Changed("features/usage", "", DAY),)),  # changed SQL that changes nothing
         lambda k: replace(k, trains=False, champion=None, recent=None, parity=()),
         # forty rows came after the scoring and count as known before it: forty entities may differ, and do

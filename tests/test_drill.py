@@ -13,6 +13,7 @@ from receivers import http
 from warehouse_diff import OF_THE_DISK, VOLATILE, differences
 
 from demo.faults import FAULTS, Fault
+from demo.market import HOLIDAYS
 from ml import clock
 from ml.home import Home
 from ml.warehouse import open_warehouse
@@ -21,7 +22,7 @@ from orchestration.cli.main import cli
 from orchestration.definitions import load_graph
 from orchestration.drill import build
 from orchestration.drill.board import confidences, not_over, spoken, table, wilson
-from orchestration.drill.company import Company, copied, drop_older, snapshot
+from orchestration.drill.company import HOLIDAYS_AHEAD, WARM_UP_MORNINGS, Company, copied, drop_older, snapshot
 from orchestration.drill.company import environment as environment_of
 from orchestration.drill.day import Days
 from orchestration.drill.many import Crashed, Task, play_all
@@ -129,6 +130,13 @@ def test_asking_known_tests_leaves_what_dbts_own_build_leaves(breaks: bool, tmp_
     assert differences(*places, volatile={*VOLATILE, *OF_THE_DISK}) == []
 
 
+def test_two_healthy_weeks_hold_the_holidays_of_the_year_s_end() -> None:
+    first = clock.as_of(HOLIDAYS_AHEAD) + (WARM_UP_MORNINGS + 1) * clock.DAY
+    judged = {first + (number - 1) * clock.DAY for number in range(14)}  # a morning judges the day before it
+    held = {(day.month, day.day) for day in judged} & HOLIDAYS
+    assert held == {(12, 24), (12, 25), (12, 26), (12, 31), (1, 1)}
+
+
 def test_a_drill_that_breaks_off_is_told_and_the_others_go_on(tmp_path: Path) -> None:
     said: list[str] = []
     (found,) = play_all([Task(COMPANY_SEED, "gremlins")], tmp_path / "no" / "folder" / "\0", said.append, processes=1)
@@ -139,7 +147,7 @@ def test_a_drill_that_breaks_off_is_told_and_the_others_go_on(tmp_path: Path) ->
 def test_a_new_snapshot_takes_the_place_of_those_that_older_code_made(tmp_path: Path) -> None:
     for name in ("1-old", "1-new", "11-old"):
         (tmp_path / name / "home").mkdir(parents=True)
-    drop_older(tmp_path / "1-new", seed=1)
+    drop_older(tmp_path / "1-new", name="1")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1-new", "11-old"]
 
 

@@ -12,7 +12,8 @@ ColumnKind = Literal["number", "category"]
 class ColumnDays:
     """One column, a value per day of its table, oldest first; None where the day has no row that says.
 
-    null_share: of the day's rows. middle: median of a number. shares: of each category among the day's values.
+    null_share: of the day's rows. middle: median of a number; mean: of a score alone. shares: of each category among
+    the day's values.
     """
 
     name: str
@@ -20,6 +21,7 @@ class ColumnDays:
     null_share: tuple[float | None, ...]
     middle: tuple[float | None, ...] = ()
     shares: tuple[Mapping[str, float], ...] = ()
+    mean: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -121,9 +123,9 @@ class Matured:
 class DriftAlarm:
     """A lasting breach in the newest windows of PRODUCT.drift.
 
-    is_firm: every kind of comparison of this feature (of shares, of distribution functions) is breached in as many of
-    the newest windows as an alarm takes. An alarm alone lasts on single breaches, as of a slow change near the
-    threshold.
+    is_firm: every comparison of this feature's distribution alarms, and one of each kind (of shares, of distribution
+    functions) is breached in as many of the newest windows as an alarm takes. An alarm alone lasts on single breaches,
+    as of a slow change near the threshold.
     """
 
     feature: str

@@ -1,6 +1,6 @@
 """Days of a table in one pass each: rows, copies, nulls, medians, categories, lag. Read-only SQL."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -35,18 +35,19 @@ def table_days(
     written_at: str | None = None,
     now: datetime | None = None,
     where: str = "true",
+    means: Collection[str] = (),
 ) -> TableDays:
     """Profile of `relation` (quoted SQL) over the last days.
 
     day: SQL for the midnight that ends a row's day. columns: name to DuckDB type of what is profiled. content: columns
     that make two rows copies of each other; none: copies are not counted. written_at: with it and event_at lag, hour
-    and rows from the future are told.
+    and rows from the future are told. means: numbers of which the mean is told beside the median.
     """
     days = last_days(last)
     found = ((name, _kind(con, relation, name, data_type, days[0], day)) for name, data_type in columns.items())
     kinds = {name: kind for name, kind in found if kind}
     rows = f"(select {day} as baton_day, * from {relation} where {where}) where baton_day >= $first"
-    known = _by_day(con, _numbers_sql(rows, kinds, content, written_at, now), days)
+    known = _by_day(con, _numbers_sql(rows, kinds, content, written_at, now, means), days)
     shares = {name: _shares(con, rows, name, days) for name, kind in kinds.items() if kind == "category"}
 
     def of(name: str) -> tuple[Any, ...]:
@@ -68,6 +69,7 @@ def table_days(
                 of(f"null_{number}"),
                 of(f"middle_{number}") if kind == "number" else (),
                 shares.get(name, ()),
+                of(f"mean_{number}") if kind == "number" and name in means else (),
             )
             for number, (name, kind) in enumerate(kinds.items())
         ),
@@ -75,7 +77,12 @@ def table_days(
 
 
 def _numbers_sql(
-    rows: str, kinds: Mapping[str, str], content: Sequence[str], written_at: str | None, now: datetime | None
+    rows: str,
+    kinds: Mapping[str, str],
+    content: Sequence[str],
+    written_at: str | None,
+    now: datetime | None,
+    means: Collection[str],
 ) -> str:
     asked = ["baton_day", "count(*) as n"]
     source = rows
@@ -94,6 +101,8 @@ def _numbers_sql(
         if kind == "number":
             value = f"{quoted(name)}::double"
             asked.append(f"median({value}) filter (isfinite({value})) as middle_{number}")
+            if name in means:
+                asked.append(f"avg({value}) filter (isfinite({value})) as mean_{number}")
     return f"select {', '.join(asked)} from {source} group by baton_day"
 
 

@@ -143,6 +143,7 @@ def _scores(con: "DuckDBPyConnection", product: Product, day: datetime) -> Table
         last=day,
         columns=columns,
         where=where,
+        means=["score"],
     )
 
 

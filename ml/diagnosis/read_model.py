@@ -73,15 +73,11 @@ def drift(con: "DuckDBPyConnection", product: Product, day: datetime) -> tuple[D
         """,
         {"day": day, "k": product.monitor.drift.k},
     ).fetchall()
-    compared = {
-        (window, feature, KIND_OF_DRIFT[method]) for window, feature, method, *_ in rows if method in KIND_OF_DRIFT
-    }
-    firm = {
-        (window, feature, KIND_OF_DRIFT[method])
-        for window, feature, method, *_, is_firm in rows
-        if is_firm and method in KIND_OF_DRIFT
-    }
-    loose = {(window, feature) for window, feature, _ in compared - firm}
+    compared = [row for row in rows if row[2] in KIND_OF_DRIFT]
+    kinds = {(window, feature, KIND_OF_DRIFT[method]) for window, feature, method, *_ in compared}
+    firm = {(window, feature, KIND_OF_DRIFT[method]) for window, feature, method, *_, is_firm in compared if is_firm}
+    loose = {(window, feature) for window, feature, _ in kinds - firm}
+    loose |= {(window, feature) for window, feature, *_, is_alarm, _ in compared if not is_alarm}
     return tuple(
         DriftAlarm(feature, method, value or 0.0, limit or 0.0, (window, feature) not in loose)
         for window, feature, method, value, limit, is_alarm, _ in rows

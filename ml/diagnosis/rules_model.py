@@ -12,6 +12,7 @@ FEWEST_POSITIVES = 8
 CHANCE = 0.002
 LOST_AUC = 0.10
 TIMES = 2.0
+JUMP_OF_MEDIAN, JUMP_OF_MEAN = 1.6, 1.3  # times outside everything of four weeks
 
 
 def scoring_incomplete(known: Evidence) -> Said:
@@ -107,18 +108,28 @@ def scores_off(known: Evidence) -> Said:
 
 
 def scores_jumped(known: Evidence) -> Said:
-    """Scores jumped though neither features nor version did: what turns the model's output into a score has changed."""
+    """Scores jumped though neither features nor version did: what turns the model's output into a score has changed.
+
+    Their median and what they sum to: where most scores are near zero the median moves by half its size while the sum,
+    and so every decision, stays what it was.
+    """
     table = known.scores
     score = next((c for c in table.values if c.name == "score"), None) if table else None
     if table is None or score is None:
         return None
-    began = unusual.streak(score.middle, unusual.times_outside(1.6))
+    began = unusual.streak(score.middle, unusual.times_outside(JUMP_OF_MEDIAN))
     jumps = feature_jumps(known.features) if known.features else {}
     if began is None or jumps or _new_version(known):
         return Sound(f"the median score of {known.day:%Y-%m-%d} is usual") if score.middle[-1] is not None else None
+    means, mean = unusual.sound_before(score.mean, began), score.mean[-1] if score.mean else None
+    if means and mean is not None and not unusual.times_outside(JUMP_OF_MEAN)(mean, means):
+        return Sound(
+            f"the mean score is {mean:.3g}, before {min(means):.3g} to {max(means):.3g}: only the median moved"
+        )
     sound, now = unusual.sound_before(score.middle, began), score.middle[-1] or 0.0
+    meant = f"; the mean is {mean:.3g}, before {min(means):.3g} to {max(means):.3g}" if means and mean else ""
     said = (
-        f"the median score is {now:.3g}, before {min(sound):.3g} to {max(sound):.3g}",
+        f"the median score is {now:.3g}, before {min(sound):.3g} to {max(sound):.3g}{meant}",
         f"none of {len(known.features.values) if known.features else 0} features jumped, and the version is the same",
     )
     asset = f"{known.product}/model"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,7 @@ COMPANY_SEED = 1
     "--day", type=click.IntRange(0, 60), help="Sound mornings before the fault. Default: none or one, by --seed."
 )
 @click.option("--company", default=COMPANY_SEED, show_default=True, help="The seed of the drill company.")
-@click.option("--healthy", is_flag=True, help="Days without a fault: nobody should hear anything.")
+@click.option("--healthy", is_flag=True, help="Days from 21 December on without a fault: nobody should hear anything.")
 @click.option("--days", default=14, show_default=True, type=click.IntRange(1, 366), help="How many, with --healthy.")
 @click.option("--own", is_flag=True, help="This home's newest morning on a scratch copy, not the demo company.")
 @click.option("--product", help="One product of this home, with --own. Default: all that Baton trains.")
@@ -97,9 +98,10 @@ def _drills(
     faults: Sequence[str], seed: int, strength: float, day: int | None, company: int, messages: bool, as_json: bool
 ) -> int:
     """Faults at the drill company, one after the other; the exit code."""
+    from orchestration.drill.company import FIRST_MORNING
     from orchestration.drill.play import drill
 
-    chosen, place, played = _named(faults), _company(company), []
+    chosen, place, played = _named(faults), _company(company, FIRST_MORNING), []
     for fault in chosen:
         played.append(drill(fault, place, seed, company, strength, day=day))
         if not as_json:
@@ -113,17 +115,18 @@ def _drills(
 
 def _healthy(company: int, days: int, as_json: bool) -> int:
     """Days of the drill company without a fault; the exit code."""
+    from orchestration.drill.company import HOLIDAYS_AHEAD
     from orchestration.drill.healthy import quiet_days
 
-    found = quiet_days(_company(company), company, days)
+    found = quiet_days(_company(company, HOLIDAYS_AHEAD), company, days)
     _print_healthy(found, as_json)
     return FAILED if found.pages else 0
 
 
-def _company(seed: int) -> "Company":
+def _company(seed: int, first: datetime) -> "Company":
     from orchestration.drill.company import snapshot
 
-    return snapshot(Home.from_env(), seed, lambda text: click.echo(text, err=True))
+    return snapshot(Home.from_env(), seed, lambda text: click.echo(text, err=True), first)
 
 
 def _named(faults: Sequence[str]) -> list[Any]:

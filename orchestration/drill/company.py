@@ -16,6 +16,7 @@ from ml.home import PROJECT_ROOT, Home
 
 ACCOUNTS, HISTORY_DAYS, REHEARSED_DAYS = 500, 400, 45
 FIRST_MORNING = datetime(2026, 9, 1, 6)  # of the rehearsal; nothing here reads the wall clock
+HOLIDAYS_AHEAD = datetime(2026, 12, 15, 6)  # the same where no fault is played: two weeks hold five holidays
 WARM_UP_MORNINGS = 5  # so many loads must be on record before a missing one is news
 SHORT = {"horizon": "7 days", "grace": "1 days"}
 
@@ -29,28 +30,32 @@ class Company:
     next_morning: datetime
 
 
-def snapshot(home: Home, seed: int, say: Callable[[str], None]) -> Company:
-    """The rehearsed company of `seed` below `home`, never played on; made where it is missing or of older code."""
-    folder = home.root / "drill" / f"{seed}-{_state_of_code()}"
+def snapshot(home: Home, seed: int, say: Callable[[str], None], first: datetime = FIRST_MORNING) -> Company:
+    """The rehearsed company of `seed` below `home`, never played on; made where it is missing or of older code.
+
+    first: the first morning of its rehearsal.
+    """
+    name = f"{seed}" if first == FIRST_MORNING else f"{seed}at{first:%Y%m%d}"
+    folder = home.root / "drill" / f"{name}-{_state_of_code()}"
     done = folder / "complete"
-    company = Company(Home(folder / "home"), folder / "dbt", FIRST_MORNING + (WARM_UP_MORNINGS + 1) * clock.DAY)
+    company = Company(Home(folder / "home"), folder / "dbt", first + (WARM_UP_MORNINGS + 1) * clock.DAY)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_name(f"{seed}.lock").open("w") as handle:
+    with folder.with_name(f"{name}.lock").open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)  # two drills at once: the second waits for what the first makes
         if not done.exists():
             say(f"rehearsing the drill company of seed {seed}, once: about a minute ({folder})")
             shutil.rmtree(folder, ignore_errors=True)
             _copy_project(PROJECT_ROOT / "dbt_project", company.project)
             with environment(company, seed):
-                _rehearse(company)
+                _rehearse(company, first)
             done.touch()
-            drop_older(folder, seed)
+            drop_older(folder, name)
     return company
 
 
-def drop_older(newest: Path, seed: int) -> None:
-    """Remove what older code made of the same seed: a snapshot is some 50 MB."""
-    for folder in newest.parent.glob(f"{seed}-*"):
+def drop_older(newest: Path, name: str) -> None:
+    """Remove what older code made of the same company: a snapshot is some 50 MB."""
+    for folder in newest.parent.glob(f"{name}-*"):
         if folder != newest:
             shutil.rmtree(folder)
 
@@ -98,7 +103,7 @@ def shell(wanted: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _rehearse(company: Company) -> None:
+def _rehearse(company: Company, first: datetime) -> None:
     """Train as of the first rehearsed day, score every day since, then mornings of which the loads are on record.
 
     Through the parts, not the job: a drill must not page anybody, and needs no reports.
@@ -107,9 +112,9 @@ def _rehearse(company: Company) -> None:
     from orchestration.drill.day import Days
 
     days = Days(company.home.ensure(), load_graph(company.home), lambda moment, as_of: None)
-    days.rehearse(FIRST_MORNING, clock.as_of(FIRST_MORNING) - REHEARSED_DAYS * clock.DAY)
+    days.rehearse(first, clock.as_of(first) - REHEARSED_DAYS * clock.DAY)
     for number in range(WARM_UP_MORNINGS):
-        told = days.play(FIRST_MORNING + (number + 1) * clock.DAY)
+        told = days.play(first + (number + 1) * clock.DAY)
         if told.failures:
             raise RuntimeError(f"the rehearsal of the drill company failed: {told.failures}. See {company.home.root}")
 

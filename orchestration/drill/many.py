@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ml.home import Home
-from orchestration.drill.company import snapshot
+from orchestration.drill.company import HOLIDAYS_AHEAD, snapshot
 from orchestration.drill.healthy import Healthy, quiet_days
 from orchestration.drill.play import Drill, drill
 
@@ -47,9 +47,10 @@ def play(task: Task, home: Path) -> Drill | Healthy:
     """One task, below `home` (where the companies are kept)."""
     from demo.faults import named
 
-    company = snapshot(Home(home).ensure(), task.company, print)
+    place = Home(home).ensure()
     if task.days:
-        return quiet_days(company, task.company, task.days)
+        return quiet_days(snapshot(place, task.company, print, HOLIDAYS_AHEAD), task.company, task.days)
+    company = snapshot(place, task.company, print)
     return drill(named(task.fault), company, task.seed, task.company, mends=task.mends)
 
 
