@@ -86,8 +86,9 @@ def scores_with_means(newest: float, mean: float) -> Break:
     return change
 
 
-def drift(*features: str, is_firm: bool = True) -> Break:
-    return lambda known: replace(known, drift=tuple(DriftAlarm(name, "psi", 0.4, 0.1, is_firm) for name in features))
+def drift(*features: str, is_firm: bool = True, value: float = 2.0, windows: int = 3) -> Break:
+    alarms = tuple(DriftAlarm(name, "psi", value, 0.1, is_firm, windows) for name in features)
+    return lambda known: replace(known, drift=alarms)
 
 
 def few_again(newest: int, *before: int) -> Break:
@@ -146,6 +147,8 @@ CASES: dict[str, tuple[Break, Cause, str]] = {
     "halved scores": (scores_with_means(0.01, 0.003), Cause.CALIBRATION_LOST, "churn/model"),
     "covariate": (drift("actions_7d", "score"), Cause.COVARIATE_DRIFT, "churn/model"),
     "stale": (lambda k: replace(k, champion=Champion(1, 200, 180)), Cause.STALE_MODEL, "churn/model"),
+    "covariate, slowly": (drift("actions_7d", "score", value=0.3, windows=14), Cause.COVARIATE_DRIFT, "churn/model"),
+    "holidays": (drift("actions_7d", "score", value=0.5, windows=13), Cause.BENIGN, "churn/health"),
     "benign": (drift("actions_7d"), Cause.BENIGN, "churn/health"),
     "unsteady": (drift("actions_7d", "score", is_firm=False), Cause.BENIGN, "churn/health"),
     "healthy": (lambda k: k, Cause.HEALTHY, "churn/health"),

@@ -123,9 +123,10 @@ class Matured:
 class DriftAlarm:
     """A lasting breach in the newest windows of PRODUCT.drift.
 
-    is_firm: every comparison of this feature's distribution alarms, and one of each kind (of shares, of distribution
-    functions) is breached in as many of the newest windows as an alarm takes. An alarm alone lasts on single breaches,
-    as of a slow change near the threshold.
+    is_firm: one comparison of each kind (of shares, of distribution functions) of this feature is breached in as many
+    of the newest windows as an alarm takes. An alarm alone lasts on single breaches, as of a slow change near the
+    threshold.
+    n_consecutive: windows up to the newest in which it was breached without a break.
     """
 
     feature: str
@@ -133,6 +134,7 @@ class DriftAlarm:
     value: float
     threshold: float
     is_firm: bool
+    n_consecutive: int = 0
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ FEWEST_POSITIVES = 8
 CHANCE = 0.002
 LOST_AUC = 0.10
 TIMES = 2.0
+FAR, LONG = 10.0, 14  # times what a feature's drift is allowed; windows in a row
 JUMP_OF_MEDIAN, JUMP_OF_MEAN = 1.6, 1.3  # times outside everything of four weeks
 
 
@@ -144,13 +145,20 @@ def _new_version(known: Evidence) -> bool:
 
 
 def covariate_drift(known: Evidence) -> Said:
-    """Features drift lastingly, and the scores firmly with them: the population is another one, decisions change."""
+    """Features drift lastingly, and the scores firmly with them: the population is another one, decisions change.
+
+    Far, or for long: holidays move a week of activity by five times what is allowed, and the scores with it, and are
+    over in two weeks.
+    """
     features = [alarm for alarm in known.drift if alarm.feature not in SCORES and alarm.method in DISTANCES]
     scores = [each for each in known.drift if each.feature in SCORES and each.method in DISTANCES and each.is_firm]
     names = sorted({alarm.feature for alarm in features})
     if not names or not scores:
         return None
-    worst = max(features, key=lambda alarm: alarm.value / alarm.threshold if alarm.threshold else 0)
+    worst = max(features, key=_times)
+    lasted = min(alarm.n_consecutive for alarm in scores)
+    if _times(worst) < FAR and lasted < LONG:
+        return Sound(f"the scores drift for {lasted} windows, and {_alarm(worst)}: neither far nor long")
     said = [f"{_alarm(worst)}; {len(names)} features drift: {', '.join(names[:5])}"]
     said.append(f"{_alarm(scores[0])}: decisions change")
     if known.recent and known.recent.auc is not None:
@@ -162,6 +170,11 @@ def covariate_drift(known: Evidence) -> Said:
 
 SCORES = ("score", "raw_score")
 DISTANCES = ("psi", "jensen_shannon", "ks", "wasserstein", "chi_square", "l_infinity")
+
+
+def _times(alarm: DriftAlarm) -> float:
+    """How many times what is allowed."""
+    return alarm.value / alarm.threshold if alarm.threshold else 0.0
 
 
 def _alarm(alarm: DriftAlarm) -> str:
