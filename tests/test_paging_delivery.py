@@ -64,6 +64,17 @@ def test_what_goes_wrong_names_scheme_and_status_and_never_the_address(caplog: p
     assert "geheim" not in caplog.text
 
 
+@pytest.mark.parametrize(
+    "address", ["geheim-token", "https//hooks.example.com/geheim", "slack:/geheim/B/C", "geheim@json://127.0.0.1:1/"]
+)
+def test_an_address_that_is_mistyped_is_never_taken_for_its_scheme(address: str) -> None:
+    with pytest.raises(NotDelivered) as refused:
+        Apprise().send(address, MESSAGE, "t")
+    assert "geheim" not in str(refused.value)
+    assert "geheim" not in address_of(Team("x", address)).scheme
+    assert "hooks" not in str(refused.value)
+
+
 @pytest.fixture
 def paged(tmp_path: Path) -> Iterator[Pager]:
     """One incident of the data engineers, four messages waiting."""
