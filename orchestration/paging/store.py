@@ -158,7 +158,9 @@ def load(con: "Connection") -> State:
         .limit(RESOLVED_LOADED)
     ).mappings()
     found = [incident_of(row) for row in (*still, *over)]
-    waiting = con.execute(sa.select(schema.MESSAGES).where(schema.MESSAGES.c.state == "waiting")).mappings()
+    messages = schema.MESSAGES
+    unheard = sa.select(messages).where(messages.c.state == "waiting").order_by(messages.c.number)
+    waiting = con.execute(unheard).mappings()
     digests = con.execute(sa.select(schema.DIGESTS)).mappings()
     return State(
         name=fact(con, "store") or "",
@@ -167,6 +169,7 @@ def load(con: "Connection") -> State:
         pending={message.key: message for message in map(message_of, waiting)},
         digests={row["group"]: Digest(**row) for row in digests},
         last_id=con.execute(sa.select(sa.func.max(incidents.c.id))).scalar() or 0,
+        written=con.execute(sa.select(sa.func.max(messages.c.number))).scalar() or 0,
     )
 
 
