@@ -94,6 +94,7 @@ class Courier:
     def _next(self, now: datetime) -> "dict[str, Any] | None":
         """What is due first, and what was never tried before what was: nobody waits behind a channel that is down.
 
+        But a group gets what is said of one incident in the order in which it was written.
         A message that was being sent when its process died is due at once, as each is at a command's first try.
         What is due later than any pause lasts was set by a clock that has been wound back since.
         """
@@ -101,7 +102,7 @@ class Courier:
         horizon = now + (self.patience.longest * 2 if self.patience.waits else timedelta(0))
         unsent = table.select().where(table.c.state.in_(("waiting", "sending"))).order_by(table.c.number)
         with self.store.transaction() as con:
-            rows = [dict(row) for row in con.execute(unsent).mappings() if row["key"] not in self._left]
+            rows = [row for row in _in_order(con.execute(unsent).mappings()) if row["key"] not in self._left]
         for row in rows:
             is_first = self.patience.waits and row["key"] not in self._tried
             is_wrong = row["state"] == "sending" or row["due_at"] - now > SENSOR.longest * 2
@@ -172,6 +173,15 @@ class Courier:
         table = schema.MESSAGES
         with self.store.transaction() as con:
             con.execute(table.update().where(table.c.key == message.key).values(**values))
+
+
+def _in_order(rows: "Iterable[Mapping[Any, Any]]") -> "list[dict[str, Any]]":
+    """Of each incident and group the oldest message alone; digests as they are."""
+    found: dict[Any, dict[str, Any]] = {}
+    for row in rows:
+        about = row["key"] if row["incident_id"] is None else (row["incident_id"], row["group"])
+        found.setdefault(about, dict(row))
+    return list(found.values())
 
 
 def retry_dead(kept: "Store", now: datetime) -> int:

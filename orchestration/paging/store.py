@@ -28,6 +28,7 @@ BUSY_SECONDS = 30
 WAIT_SECONDS = 60.0
 RESOLVED_LOADED = 200  # of the newest resolved incidents: those that may come back
 SEEN_KEPT = 2000
+UNHEARD = ("waiting", "dead")  # states of messages that reached nobody, and that nobody is sending just now
 
 
 class StoreError(RuntimeError):
@@ -159,7 +160,7 @@ def load(con: "Connection") -> State:
     ).mappings()
     found = [incident_of(row) for row in (*still, *over)]
     messages = schema.MESSAGES
-    unheard = sa.select(messages).where(messages.c.state == "waiting").order_by(messages.c.number)
+    unheard = sa.select(messages).where(messages.c.state.in_(UNHEARD)).order_by(messages.c.number)
     waiting = con.execute(unheard).mappings()
     digests = con.execute(sa.select(schema.DIGESTS)).mappings()
     return State(
@@ -194,7 +195,7 @@ def save(con: "Connection", before: State, look: "Look", now: datetime) -> None:
     if look.withdrawn:
         con.execute(
             messages.update()
-            .where(messages.c.key.in_(look.withdrawn), messages.c.state == "waiting")
+            .where(messages.c.key.in_(look.withdrawn), messages.c.state.in_(UNHEARD))
             .values(state="withdrawn")
         )
     if look.messages:
