@@ -180,6 +180,17 @@ def test_a_database_that_does_not_answer_is_said_without_its_password(tmp_path: 
     assert "baton doctor" in str(raised.value)
 
 
+def test_a_database_that_goes_away_while_a_lock_of_it_is_held_is_said(server: str, tmp_path: Path) -> None:
+    end = "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and query like '%lock%'"
+    with Store(Home(tmp_path), server) as kept:
+        with pytest.raises(StoreError, match="baton doctor"), kept.alone("deliver") as is_mine:  # noqa: PT012
+            assert is_mine
+            with kept.transaction() as con:
+                con.execute(sa.text(end))
+        with kept.alone("deliver", wait=False) as again:
+            assert again
+
+
 def test_a_file_that_is_no_database_is_said(tmp_path: Path) -> None:
     Home(tmp_path).incidents_db.write_text("not a database " * 200)
     with pytest.raises(StoreError, match=r"incidents\.db"):

@@ -94,11 +94,16 @@ class Store:
     @contextmanager
     def transaction(self) -> "Iterator[Connection]":
         """A transaction that no other writer is inside of. Raises StoreError, with the address without its password."""
+        with self._asking(), self.engine.begin() as con:
+            if not self.is_file:
+                con.execute(sa.text(f"select pg_advisory_xact_lock({_number('write')})"))
+            yield con
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """What the database says as a StoreError."""
         try:
-            with self.engine.begin() as con:
-                if not self.is_file:
-                    con.execute(sa.text(f"select pg_advisory_xact_lock({_number('write')})"))
-                yield con
+            yield
         except (SQLAlchemyError, ImportError) as error:
             where = self.url.render_as_string(hide_password=True)
             raise StoreError(f"incidents in {where}: {said(error)}. Next: baton doctor") from error
@@ -120,7 +125,7 @@ class Store:
     @contextmanager
     def _tried(self, what: str) -> Iterator[bool]:
         if not self.is_file:
-            with self.engine.begin() as con:
+            with self._asking(), self.engine.begin() as con:
                 yield bool(con.execute(sa.text(f"select pg_try_advisory_xact_lock({_number(what)})")).scalar())
             return
         try:
