@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -203,8 +204,21 @@ def test_passing_on_pages_the_other_group_and_no_diagnosis_moves_it_again() -> N
     assert (incident.group, incident.misrouted) == (ANALYTICS, 1)
     with pytest.raises(core.NoSuchGroup, match=DATA):
         core.pass_on(told.state, 1, "nobody", "", NOW, WORLD)
+    with pytest.raises(ValueError, match="reason is empty"):
+        core.pass_on(told.state, 1, DATA, " \n", NOW, WORLD)
+    told.take(core.pass_on(told.state, 1, DATA, "rows are\nmissing", NOW, WORLD))
+    assert "Passed on: rows are missing\n" in told.messages[-2].body
     with pytest.raises(core.NoSuchIncident, match="open are: 1"):
         core.acknowledge(told.state, 7, "ann", NOW, WORLD)
+
+
+def test_the_commands_of_a_page_are_lines_that_a_shell_takes_as_they_stand() -> None:
+    told = Told()
+    told.look([seen("churn/performance")])
+    page = told.messages[0].body
+    typed = [shlex.split(line[11:], comments=True) for line in page.splitlines() if line[11:].startswith("baton ")]
+    assert [words[1:3] for words in typed] == [["ack", "1"], ["snooze", "1"], ["pass", "1"]]
+    assert typed[-1][3:] == ["--to", "GROUP", "--reason", "..."]
 
 
 def test_warnings_come_once_a_day_only_when_there_is_news_and_too_little_data_never() -> None:

@@ -134,14 +134,19 @@ def snooze(state: State, number: int, until: datetime, who: str, now: datetime, 
 
 
 def pass_on(state: State, number: int, group: str, why: str, now: datetime, world: World) -> Look:
-    """Incident `number` belongs to `group`. Raises NoSuchIncident, NoSuchGroup, ValueError when it already has it."""
+    """Incident `number` belongs to `group`. Raises NoSuchIncident, NoSuchGroup, ValueError.
+
+    ValueError: it has it already, or nobody says why.
+    """
     incident = _open_one(state, number)
     if group not in world.teams:
         raise NoSuchGroup(f"group is {group!r}; allowed are {', '.join(sorted(world.teams))}")
     if group == incident.group:
         raise ValueError(f"incident {number} is with {group} already. Next: baton ack {number}")
+    if not why.strip():
+        raise ValueError("reason is empty; the page that the group gets begins with it, so say why it is theirs")
     ledger = Ledger.of(state, world, Policy(), now)
-    answers.pass_on(ledger, incident, group, why)
+    answers.pass_on(ledger, incident, group, " ".join(why.split()))
     return _after(state, ledger)
 
 

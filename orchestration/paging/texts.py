@@ -84,7 +84,7 @@ def _page(incident: Incident, kind: str, world: World) -> list[str]:
         f"Whose      {incident.group} is accountable. Incident {incident.id}.",
         f"Do         baton ack {incident.id}",
         f"           baton snooze {incident.id} --until {_iso(_later(incident))}",
-        f'           baton pass {incident.id} --to GROUP --reason "..."    if it is not yours',
+        f'           baton pass {incident.id} --to GROUP --reason "..."    # if it is not yours',
         *_deadline(incident, world),
     ]
 
