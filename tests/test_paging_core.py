@@ -408,6 +408,17 @@ def test_a_check_that_the_project_no_longer_has_holds_nothing_open() -> None:
     assert told.open == {}
 
 
+def test_the_end_of_what_broke_again_is_not_counted_from_its_last_break_and_says_so() -> None:
+    told = Told()
+    told.look([seen("raw/usage")])
+    told.look([seen("raw/usage", OK, NOW + HOUR)], now=NOW + HOUR)
+    assert any("(60 min after it was noticed)" in message.body for message in told.messages)
+    told.look([seen("raw/usage", at=NOW + 30 * HOUR)], now=NOW + 30 * HOUR)
+    for hour in (31, 32, 33):
+        told.look([seen("raw/usage", OK, NOW + hour * HOUR)], now=NOW + hour * HOUR)
+    assert "(33 h after it was first noticed; it broke 2 times)" in told.messages[-1].body
+
+
 def test_whoever_could_not_be_told_before_it_was_over_gets_one_message() -> None:
     fail, mend = [seen("raw/usage")], [seen("raw/usage", OK, NOW + HOUR)]
     look = core.observe(State("t"), [fail, mend], NOW + DAY, WORLD)

@@ -125,11 +125,19 @@ def _over(incident: Incident, kind: str, world: World) -> list[str]:
         "",
         f"What       {incident.asset}: {_words(incident.cause)}{_sure(incident)}",
         f"From       {when(incident.since)}",
-        f"To         {when(over)} ({spell(over - incident.opened_at)} after it was noticed)",
+        f"To         {when(over)} ({_took(incident, over)})",
         *(_numbered("Evidence", incident.evidence) if kind == "resolved_late" else []),
         *([f"Run        {world.dagster_url}/runs/{incident.run_id}"] if incident.run_id else []),
         f"Incident   {incident.id}",
     ]
+
+
+def _took(incident: Incident, over: datetime) -> str:
+    """How long somebody knew of it; of one that broke again from its first time, which `From` is not."""
+    took = spell(over - incident.opened_at)
+    if incident.episode == 1:
+        return f"{took} after it was noticed"
+    return f"{took} after it was first noticed; it broke {incident.episode} times"
 
 
 def digest(group: str, lines: Sequence[str], gone: int, now: datetime) -> tuple[str, str]:
