@@ -79,6 +79,19 @@ def test_a_diagnosed_page_says_what_mends_it_and_a_notice_what_the_cause_means()
     assert all("null spike (a column that was filled is empty in many rows)." in body for body in notices)
 
 
+def test_an_incident_is_kept_without_addresses_wherever_it_is_shown_later() -> None:
+    """Its rows in ops.incidents and its metadata in Dagster are the incident's own words, not the page's."""
+    says = Says(
+        "raw/usage", DATA, evidence=("new value ann@example.com in owner",), ruled_out=("bob@example.com came",)
+    )
+    told = Told()
+    told.look([seen("raw/usage", message="eve@example.com has no plan")])
+    assert told.state.incidents[1].evidence == ("(address) has no plan",)
+    told.look([seen("raw/usage", at=NOW + HOUR)], diagnose=lambda asset, seen: says)
+    incident = told.state.incidents[1]
+    assert (incident.evidence, incident.ruled_out) == (("new value (address) in owner",), ("(address) came",))
+
+
 def test_what_nobody_diagnosed_has_no_advice() -> None:
     told = Told()
     told.look([seen("raw/usage", name="null_spike")])

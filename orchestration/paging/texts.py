@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from ml.diagnosis.advice import ADVICE, Advice
-from ml.masking import masked
 from orchestration.paging.model import NOT_DIAGNOSED, NOTHING_RAN, Consumer, Incident, World
 
 LISTED = 6
@@ -199,7 +198,7 @@ def _ruled_out(incident: Incident) -> list[str]:
 
 
 def _numbered(label: str, found: Iterable[str]) -> list[str]:
-    texts = [_short(masked(text), ROOM) for text in found]
+    texts = [_short(text, ROOM) for text in found]
     return _under(label, [f"{n + 1}. {text}" for n, text in enumerate(texts)])
 
 
