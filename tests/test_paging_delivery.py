@@ -289,6 +289,21 @@ def test_without_any_address_pages_become_files_for_people(paged: Pager) -> None
     assert {m["channel"] for m in messages(paged.store)} == {"file"}
 
 
+def test_a_folder_that_takes_no_file_keeps_nobody_elses_page_waiting(paged: Pager) -> None:
+    (paged.store.home.root / "pages").write_text("in the way")
+    teams = {**TEAMS, ANALYTICS: Team(ANALYTICS), ML: Team(ML, "test://ml")}
+    channel, late = Recorder(down=lambda address: address == "test://ml"), NOW + LIVES
+    done = Courier(paged.store, teams, channel, PATIENT, lambda seconds: None).deliver(NOW)
+    assert {(each.message.group, each.state) for each in outcomes(done)} == {
+        (DATA, "sent"), (SUCCESS, "sent"), (ANALYTICS, "waiting"), (ML, "waiting"),
+    }  # fmt: skip
+    Courier(paged.store, teams, channel, PATIENT, lambda seconds: None).deliver(late)
+    letters = {letter.group: letter for letter in undelivered(paged.store)}
+    assert all(letter.is_dead for letter in letters.values())
+    assert "no page address, and no file could be written" in letters[ANALYTICS].reason
+    assert "nobody answered; no file could be written" in letters[ML].reason
+
+
 def test_a_group_without_address_is_stood_in_for_by_its_backup(paged: Pager) -> None:
     some = {**TEAMS, DATA: replace(TEAMS[DATA], page=None)}
     channel = Recorder()
