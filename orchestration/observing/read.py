@@ -54,7 +54,7 @@ def news(
     since = _since(store.fact(con, RUNS), wall)
     seen = {row.run_id: row.updated for row in con.execute(sa.select(schema.SEEN_RUNS))}
     after = dg.RunsFilter(updated_after=datetime.fromtimestamp(since, UTC) - OVERLAP)
-    with _asking_dagster():
+    with asking_dagster():
         records = instance.get_run_records(after, order_by="update_timestamp", ascending=True)
         fresh = [r for r in records if r.dagster_run.is_finished and seen.get(r.dagster_run.run_id) != _updated(r)]
         taken, states = fresh[:RUNS_AT_ONCE], list(_states(_cursor(store.fact(con, STATES), instance), instance, wall))
@@ -83,8 +83,8 @@ def _cursor(known: str | None, instance: "DagsterInstance") -> int | None:
 
 
 @contextmanager
-def _asking_dagster() -> Iterator[None]:
-    """Dagster's storage is another database, inside the transaction of the incidents: what it says is not theirs."""
+def asking_dagster() -> Iterator[None]:
+    """Dagster's storage is another database: what it says is not the incidents', though it be asked in between."""
     try:
         yield
     except SQLAlchemyError as error:
