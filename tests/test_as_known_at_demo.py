@@ -102,7 +102,7 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
         (["churn", "--slice", "colour"], "slice_name is 'colour'; allowed is one of overall, plan"),
         (["churn", "--basis", "guess"], "basis is 'guess'; allowed is one of matured"),
         (["chrn", "--known-at", "2026-10-01"], "no product 'chrn' with models of decisions and performance"),
-        (["churn", "--known-at", "October"], "now is 'October'; allowed is an ISO date or time"),
+        (["churn", "--known-at", "October"], "'October' is no time; allowed is an ISO date or time"),
     ],
 )
 def test_wrong_usage_says_what_is_allowed(copy: Home, arguments: list[str], said: str) -> None:

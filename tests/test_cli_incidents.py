@@ -51,6 +51,26 @@ def test_what_is_over_is_not_offered_to_be_worked_on(home: Home) -> None:
     assert baton("incidents").output == "Nothing is broken. All of them: baton incidents --all\n"
 
 
+def test_a_time_that_cannot_be_read_is_said_of_the_option_that_has_it(home: Home) -> None:
+    refused = baton("snooze", "1", "--until", "tomorrow")
+    assert refused.exit_code == 2
+    assert "'tomorrow'" in refused.output
+    assert "2026-11-21T06:00" in refused.output
+    assert "baton run" not in refused.output, "it is no way out of a wrong --until"
+
+
+def test_an_answer_says_who_and_until_when_in_one_line(home: Home) -> None:
+    kept = pager(home.root)
+    kept.observe([[seen("raw/usage")]], NOW)
+    kept.store.close()
+    assert "ann b works on it" in baton("ack", "1", "--as", "ann\nb").output
+    user = baton("ack", "1", "--as", "  ").output
+    assert "):  " not in user
+    until = baton("snooze", "1", "--until", "2026-11-21T12:00", "--as", "ann").output
+    assert "quiet until 2026-11-21 12:00 UTC" in until
+    assert "snoozed, ann, until Sat 21 Nov 2026 12:00 UTC" in baton("incidents", "1").output
+
+
 def test_a_retry_says_how_many_are_dead_again(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in TEAMS:
         monkeypatch.delenv(f"PAGE_{name.split('_')[0].upper()}", raising=False)

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,9 +20,9 @@ from ml.home import Home
 from orchestration.instance import get_instance
 from orchestration.observing.collect import Collected, observations
 from orchestration.observing.diagnosing import applied, diagnoser
-from orchestration.observing.read import News, news, remember
+from orchestration.observing.read import RUNS, STATES, News, news, remember
 from orchestration.observing.world import Commands, asset_of_node, world_of
-from orchestration.paging import pager
+from orchestration.paging import pager, store
 from orchestration.paging.model import CHECK, FAILED, OK, PAGES, Incident, Observation
 from orchestration.paging.pager import Pager, incidents, messages
 from orchestration.paging.store import Store
@@ -237,6 +238,33 @@ def test_the_first_look_is_not_told_what_was_stale_a_month_ago(kept: Store) -> N
         with kept.transaction() as con:
             assert news(con, instance, GRAPH, {}, wall + 30 * DAY).batches == []
         assert len(look(kept, instance).batches) == 1
+
+
+def killed(instance: dg.DagsterInstance) -> None:
+    """A run that another process failed just now."""
+    run = instance.add_run(DagsterRun(job_name="daily", run_id=str(uuid.uuid4())))
+    instance.report_run_failed(run, "The process 7 of this run is gone.")
+
+
+def test_a_run_is_read_though_the_clock_was_wound_back_since_the_last_look(kept: Store) -> None:
+    with get_instance(kept.home) as instance:
+        killed(instance)
+        assert len(look(kept, instance).batches) == 1
+        with kept.transaction() as con:  # as a clock that was three days ahead left it
+            store.remember(con, **{RUNS: str(time.time() + 3 * 86400)})
+        killed(instance)
+        assert len(look(kept, instance).batches) == 1, "the new run, and not the one that was read"
+        assert look(kept, instance).batches == []
+
+
+def test_freshness_is_read_though_dagsters_storage_was_made_anew(kept: Store) -> None:
+    wall = datetime.now(UTC).replace(tzinfo=None)
+    with get_instance(kept.home) as instance:
+        with kept.transaction() as con:  # as a storage with more events left it
+            store.remember(con, **{STATES: "100000"})
+        report(instance, "raw/invoices", FreshnessState.FAIL, wall)
+        assert len(look(kept, instance).batches) == 1
+        assert look(kept, instance).batches == []
 
 
 HOLD = "import duckdb, sys; con = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"

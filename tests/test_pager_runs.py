@@ -152,8 +152,9 @@ def test_a_command_that_never_got_to_look_says_so_and_the_next_look_pages(
     assert receiver.titles("/analytics") == ["staging/orders is broken: amount is not negative"]
 
 
+@pytest.mark.parametrize("table", ["runs", "daemon_heartbeats"])
 def test_a_storage_of_dagsters_that_does_not_answer_is_not_called_the_incidents(
-    fresh: Small, receiver: Receiver
+    fresh: Small, receiver: Receiver, table: str
 ) -> None:
     launch.run_due(fresh.home, NOW)
     with get_instance(fresh.home) as instance:
@@ -162,12 +163,12 @@ def test_a_storage_of_dagsters_that_does_not_answer_is_not_called_the_incidents(
             with instance.run_storage.connect() as con:  # type: ignore[attr-defined]
                 con.execute(sa.text(f"alter table {old} rename to {new}"))
 
-        rename("runs", "gone")
+        rename(table, "gone")
         try:
             with pytest.raises(StoreError, match="Dagster's storage") as raised:
                 watch(fresh.home, instance, load_graph(fresh.home), NOW, by="command")
         finally:
-            rename("gone", "runs")
+            rename("gone", table)
     assert "incidents.db" not in str(raised.value)
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -76,6 +77,19 @@ def test_a_diagnosed_page_says_what_mends_it_and_a_notice_what_the_cause_means()
         "and 2 more, further up",
     ]
     assert all("null spike (a column that was filled is empty in many rows)." in body for body in notices)
+
+
+def test_an_incident_is_kept_without_addresses_wherever_it_is_shown_later() -> None:
+    """Its rows in ops.incidents and its metadata in Dagster are the incident's own words, not the page's."""
+    says = Says(
+        "raw/usage", DATA, evidence=("new value ann@example.com in owner",), ruled_out=("bob@example.com came",)
+    )
+    told = Told()
+    told.look([seen("raw/usage", message="eve@example.com has no plan")])
+    assert told.state.incidents[1].evidence == ("(address) has no plan",)
+    told.look([seen("raw/usage", at=NOW + HOUR)], diagnose=lambda asset, seen: says)
+    incident = told.state.incidents[1]
+    assert (incident.evidence, incident.ruled_out) == (("new value (address) in owner",), ("(address) came",))
 
 
 def test_what_nobody_diagnosed_has_no_advice() -> None:
@@ -203,8 +217,21 @@ def test_passing_on_pages_the_other_group_and_no_diagnosis_moves_it_again() -> N
     assert (incident.group, incident.misrouted) == (ANALYTICS, 1)
     with pytest.raises(core.NoSuchGroup, match=DATA):
         core.pass_on(told.state, 1, "nobody", "", NOW, WORLD)
+    with pytest.raises(ValueError, match="reason is empty"):
+        core.pass_on(told.state, 1, DATA, " \n", NOW, WORLD)
+    told.take(core.pass_on(told.state, 1, DATA, "rows are\nmissing", NOW, WORLD))
+    assert "Passed on: rows are missing\n" in told.messages[-2].body
     with pytest.raises(core.NoSuchIncident, match="open are: 1"):
         core.acknowledge(told.state, 7, "ann", NOW, WORLD)
+
+
+def test_the_commands_of_a_page_are_lines_that_a_shell_takes_as_they_stand() -> None:
+    told = Told()
+    told.look([seen("churn/performance")])
+    page = told.messages[0].body
+    typed = [shlex.split(line[11:], comments=True) for line in page.splitlines() if line[11:].startswith("baton ")]
+    assert [words[1:3] for words in typed] == [["ack", "1"], ["snooze", "1"], ["pass", "1"]]
+    assert typed[-1][3:] == ["--to", "GROUP", "--reason", "..."]
 
 
 def test_warnings_come_once_a_day_only_when_there_is_news_and_too_little_data_never() -> None:
@@ -392,6 +419,17 @@ def test_a_check_that_the_project_no_longer_has_holds_nothing_open() -> None:
     assert told.open, "a daemon that knows an older project hears of a new check before it knows it"
     told.take(core.observe(told.state, [[seen("raw/usage", OK, NOW + 2 * DAY, "another")]], NOW, world))
     assert told.open == {}
+
+
+def test_the_end_of_what_broke_again_is_not_counted_from_its_last_break_and_says_so() -> None:
+    told = Told()
+    told.look([seen("raw/usage")])
+    told.look([seen("raw/usage", OK, NOW + HOUR)], now=NOW + HOUR)
+    assert any("(60 min after it was noticed)" in message.body for message in told.messages)
+    told.look([seen("raw/usage", at=NOW + 30 * HOUR)], now=NOW + 30 * HOUR)
+    for hour in (31, 32, 33):
+        told.look([seen("raw/usage", OK, NOW + hour * HOUR)], now=NOW + hour * HOUR)
+    assert "(33 h after it was first noticed; it broke 2 times)" in told.messages[-1].body
 
 
 def test_whoever_could_not_be_told_before_it_was_over_gets_one_message() -> None:

@@ -5,12 +5,12 @@ import itertools
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from email import message_from_string, policy
 from pathlib import Path
 
 import pytest
-from paging_world import DATA, HOUR, ML, NOW, TEAMS, Recorder, pager, seen
+from paging_world import ANALYTICS, DATA, DAY, HOUR, ML, NOW, SUCCESS, TEAMS, Recorder, all_ok, pager, seen
 from receivers import http, smtp
 
 from orchestration.paging.channels import Apprise, NotDelivered, address_of, may_hold_a_secret
@@ -25,7 +25,7 @@ from orchestration.paging.delivery import (
     retry_dead,
     undelivered,
 )
-from orchestration.paging.model import Message, Team
+from orchestration.paging.model import FAILED, OK, Message, Team
 from orchestration.paging.pager import Pager, messages
 
 PATIENT = replace(COMMAND, seconds=600)  # a slow machine does not end a round
@@ -62,6 +62,17 @@ def test_what_goes_wrong_names_scheme_and_status_and_never_the_address(caplog: p
     with pytest.raises(NotDelivered, match="no address"):
         Apprise().send("nonsense-geheim://x", MESSAGE, "t")
     assert "geheim" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "address", ["geheim-token", "https//hooks.example.com/geheim", "slack:/geheim/B/C", "geheim@json://127.0.0.1:1/"]
+)
+def test_an_address_that_is_mistyped_is_never_taken_for_its_scheme(address: str) -> None:
+    with pytest.raises(NotDelivered) as refused:
+        Apprise().send(address, MESSAGE, "t")
+    assert "geheim" not in str(refused.value)
+    assert "geheim" not in address_of(Team("x", address)).scheme
+    assert "hooks" not in str(refused.value)
 
 
 @pytest.fixture
@@ -118,6 +129,73 @@ def test_what_nobody_takes_is_a_dead_letter_with_its_text_kept_and_can_be_sent_a
     assert retry_dead(paged.store, late + HOUR) == 4
     Courier(paged.store, TEAMS, channel, COMMAND).deliver(late + HOUR)
     assert [address for address, m, _ in channel.got if m.kind == "opened"] == ["test://data"]
+
+
+def test_a_dead_letter_about_what_is_over_is_taken_back_and_the_last_message_tells_it_all(paged: Pager) -> None:
+    channel, late = Recorder(down=lambda address: True), NOW + LIVES
+    Courier(paged.store, TEAMS, channel, PATIENT, lambda seconds: None).deliver(late)
+    paged.observe([all_ok(late + HOUR)], late + HOUR)
+    channel.down = lambda address: False
+    assert retry_dead(paged.store, late + DAY) == 0, "nobody is woken for what is over"
+    Courier(paged.store, TEAMS, channel, PATIENT, lambda seconds: None).deliver(late + DAY)
+    ((_, message, _),) = channel.got
+    assert message.kind == "resolved_late"
+    assert "raw/usage has 3 rows" in message.body
+
+
+def by_minute(paged: Pager, channel: Recorder, begin: datetime, minutes: int = 5) -> None:
+    """What a daemon sends in these minutes."""
+    for minute in range(minutes):
+        Courier(paged.store, TEAMS, channel, SENSOR).deliver(begin + minute * timedelta(minutes=1))
+
+
+def test_a_page_that_did_not_get_out_is_taken_back_when_the_incident_is_passed_on(paged: Pager) -> None:
+    channel = Recorder(down=lambda address: address == "test://data")
+    by_minute(paged, channel, NOW, 1)
+    paged.pass_on(1, ML, "not the data's", NOW + timedelta(minutes=1))
+    channel.down, channel.got = (lambda address: False), []
+    by_minute(paged, channel, NOW + timedelta(minutes=1))
+    assert [(m.kind, m.group) for _, m, _ in channel.got] == [("handover", ML), ("handed_over", DATA)]
+
+
+def test_whoever_was_paged_hears_that_it_is_over_though_the_news_between_did_not_get_out(paged: Pager) -> None:
+    channel = Recorder()
+    by_minute(paged, channel, NOW, 1)
+    channel.down = lambda address: address == "test://data"
+    paged.pass_on(1, ML, "not the data's", NOW + timedelta(minutes=1))
+    by_minute(paged, channel, NOW + timedelta(minutes=1), 1)
+    paged.observe([all_ok(NOW + HOUR)], NOW + HOUR)
+    channel.down, channel.got = (lambda address: False), []
+    by_minute(paged, channel, NOW + HOUR)
+    over = {(m.kind, m.group) for _, m, _ in channel.got}
+    assert over == {("resolved", ML), ("unblocked", DATA), ("unblocked", ANALYTICS), ("unblocked", SUCCESS)}
+
+
+def test_what_broke_again_before_its_over_got_out_is_over_for_everybody_who_heard_of_it(paged: Pager) -> None:
+    channel = Recorder()
+    by_minute(paged, channel, NOW, 1)
+    channel.down = lambda address: True
+    for hour, status in ((1, OK), (2, FAILED), (3, OK), (4, OK), (5, OK)):
+        at = NOW + hour * HOUR
+        paged.observe([[seen("raw/usage", status, at)]], at)
+        by_minute(paged, channel, at, 1)
+    channel.down, channel.got = (lambda address: False), []
+    by_minute(paged, channel, NOW + 6 * HOUR)
+    assert {(m.kind, m.group) for _, m, _ in channel.got} == {
+        ("resolved_late", DATA), ("unblocked", ANALYTICS), ("unblocked", ML), ("unblocked", SUCCESS),
+    }  # fmt: skip
+
+
+def test_a_group_gets_the_messages_about_an_incident_in_the_order_in_which_they_were_written(paged: Pager) -> None:
+    channel = Recorder()
+    by_minute(paged, channel, NOW, 1)
+    paged.pass_on(1, ML, "not the data's", NOW + timedelta(minutes=1))
+    channel.down = lambda address: address == "test://data"
+    by_minute(paged, channel, NOW + timedelta(minutes=1), 1)
+    channel.down, channel.got = (lambda address: False), []
+    paged.pass_on(1, DATA, "it is", NOW + timedelta(minutes=1, seconds=5))
+    by_minute(paged, channel, NOW + timedelta(minutes=1, seconds=5))
+    assert [m.kind for _, m, _ in channel.got if m.group == DATA] == ["handed_over", "handover"]
 
 
 def test_an_outage_of_an_hour_costs_a_command_seconds_and_no_page(paged: Pager) -> None:
@@ -209,6 +287,21 @@ def test_without_any_address_pages_become_files_for_people(paged: Pager) -> None
     assert text.startswith("raw/usage is broken: rows\nTo data_engineering.")
     assert f"NOT_SET_{DATA} is not set" in text
     assert {m["channel"] for m in messages(paged.store)} == {"file"}
+
+
+def test_a_folder_that_takes_no_file_keeps_nobody_elses_page_waiting(paged: Pager) -> None:
+    (paged.store.home.root / "pages").write_text("in the way")
+    teams = {**TEAMS, ANALYTICS: Team(ANALYTICS), ML: Team(ML, "test://ml")}
+    channel, late = Recorder(down=lambda address: address == "test://ml"), NOW + LIVES
+    done = Courier(paged.store, teams, channel, PATIENT, lambda seconds: None).deliver(NOW)
+    assert {(each.message.group, each.state) for each in outcomes(done)} == {
+        (DATA, "sent"), (SUCCESS, "sent"), (ANALYTICS, "waiting"), (ML, "waiting"),
+    }  # fmt: skip
+    Courier(paged.store, teams, channel, PATIENT, lambda seconds: None).deliver(late)
+    letters = {letter.group: letter for letter in undelivered(paged.store)}
+    assert all(letter.is_dead for letter in letters.values())
+    assert "no page address, and no file could be written" in letters[ANALYTICS].reason
+    assert "nobody answered; no file could be written" in letters[ML].reason
 
 
 def test_a_group_without_address_is_stood_in_for_by_its_backup(paged: Pager) -> None:

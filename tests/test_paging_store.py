@@ -9,7 +9,7 @@ import duckdb
 import postgres
 import pytest
 import sqlalchemy as sa
-from paging_world import DATA, HOUR, ML, NOW, TEAMS, WORLD, Recorder, all_ok, seen
+from paging_world import DATA, DAY, HOUR, ML, NOW, TEAMS, WORLD, Recorder, all_ok, seen
 
 from ml.home import Home
 from orchestration.paging import copied, schema, store
@@ -53,6 +53,14 @@ def test_what_a_look_left_is_there_for_the_next_one(kept: Store) -> None:
     pager.observe([all_ok(NOW + 2 * HOUR)], NOW + 2 * HOUR)
     assert incidents(kept) == []
     assert [each.state for each in incidents(kept, everything=True)] == ["resolved"]
+
+
+def test_digests_at_an_instant_that_a_clock_comes_back_to_are_messages_of_their_own(kept: Store) -> None:
+    later = NOW + 2 * DAY
+    for now, asset in ((NOW, "raw/usage"), (later, "raw/invoices"), (NOW, "staging/usage"), (later, "churn/model")):
+        Pager(kept, WORLD).observe([[seen(asset, at=now, severity="warn", group=DATA)]], now)
+    assert [m["kind"] for m in messages(kept)] == ["digest"] * 4
+    assert len({m["key"] for m in messages(kept)}) == 4
 
 
 def test_opening_a_store_again_changes_nothing(kept: Store) -> None:
@@ -170,6 +178,17 @@ def test_a_database_that_does_not_answer_is_said_without_its_password(tmp_path: 
         Store(Home(tmp_path), nowhere).__enter__()
     assert "geheim" not in str(raised.value)
     assert "baton doctor" in str(raised.value)
+
+
+def test_a_database_that_goes_away_while_a_lock_of_it_is_held_is_said(server: str, tmp_path: Path) -> None:
+    end = "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and query like '%lock%'"
+    with Store(Home(tmp_path), server) as kept:
+        with pytest.raises(StoreError, match="baton doctor"), kept.alone("deliver") as is_mine:  # noqa: PT012
+            assert is_mine
+            with kept.transaction() as con:
+                con.execute(sa.text(end))
+        with kept.alone("deliver", wait=False) as again:
+            assert again
 
 
 def test_a_file_that_is_no_database_is_said(tmp_path: Path) -> None:

@@ -20,10 +20,10 @@ def command(number: int, who: str | None, now: datetime | None) -> None:
     Example:
       baton ack 3
     """
-    from orchestration.cli.answering import answering, user
+    from orchestration.cli.answering import answering, named
 
     with answering(Home.from_env()) as pager:
-        look = pager.acknowledge(number, who or user(), now or clock.resolve())
+        look = pager.acknowledge(number, named(who), now or clock.resolve())
     incident = look.state.incidents[number]
     click.echo(
         f"Incident {number} ({incident.asset}): {incident.acknowledged_by} works on it. One message when it is over."

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ml.home import Home
+from ml.masking import one_line
 from orchestration.cli.errors import FAILED, NOTHING_YET, USAGE, CommandFailed
 
 if TYPE_CHECKING:
@@ -39,6 +40,11 @@ def looked_at(home: Home) -> Home:
     if not has_store(home):
         raise CommandFailed(f"no run has ended in {home.root} yet, so nobody has looked. Next: baton run", NOTHING_YET)
     return home
+
+
+def named(who: str | None) -> str:
+    """Whoever answers as one line: the name given, else the user of this shell."""
+    return one_line(who or "") or user()
 
 
 def user() -> str:

@@ -82,7 +82,8 @@ def _print_one(incident: "Incident", sent: list[dict[str, Any]]) -> None:
     pages = [message for message in sent if message["kind"] in PAGES]
     if pages:
         click.echo(f"{pages[-1]['title']}\n\n{pages[-1]['body']}")
-    click.echo(f"State      {incident.state}" + (f", {incident.acknowledged_by}" if incident.acknowledged_by else ""))
+    until = f"until {when(incident.snoozed_until)}" if incident.snoozed_until else ""
+    click.echo("State      " + ", ".join(filter(None, (incident.state, incident.acknowledged_by, until))))
     for message in sent:
         where = f" by {message['channel']}" if message["channel"] else f" {message['error']}".rstrip()
         told = f"{message['kind']} to {message['target']}: {message['state']}{where}"

@@ -19,8 +19,8 @@ class Instant(click.ParamType[datetime]):
             return value
         try:
             return clock.resolve(str(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+        except ValueError:
+            self.fail(f"{value!r} is no time; allowed is an ISO date or time in UTC: 2026-11-21T06:00", param, ctx)
 
 
 class Day(click.ParamType[str]):

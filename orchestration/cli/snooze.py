@@ -21,9 +21,9 @@ def command(number: int, until: datetime, who: str | None, now: datetime | None)
     Example:
       baton snooze 3 --until 2026-11-23T09:00
     """
-    from orchestration.cli.answering import answering, user
+    from orchestration.cli.answering import answering, named
 
     with answering(Home.from_env()) as pager:
-        look = pager.snooze(number, until, who or user(), now or clock.resolve())
+        look = pager.snooze(number, until, named(who), now or clock.resolve())
     incident = look.state.incidents[number]
     click.echo(f"Incident {number} ({incident.asset}) is quiet until {until:%Y-%m-%d %H:%M} UTC.")

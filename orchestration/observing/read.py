@@ -51,14 +51,13 @@ def news(
     wall: datetime,
 ) -> News:
     """What is new at `wall`, at most 25 runs of it. heard: runs of this process, whose log needs not be read again."""
-    since = float(store.fact(con, RUNS) or _seconds(wall - BEGINNING))
+    since = _since(store.fact(con, RUNS), wall)
     seen = {row.run_id: row.updated for row in con.execute(sa.select(schema.SEEN_RUNS))}
-    cursor = store.fact(con, STATES)
     after = dg.RunsFilter(updated_after=datetime.fromtimestamp(since, UTC) - OVERLAP)
-    with _asking_dagster():
+    with asking_dagster():
         records = instance.get_run_records(after, order_by="update_timestamp", ascending=True)
         fresh = [r for r in records if r.dagster_run.is_finished and seen.get(r.dagster_run.run_id) != _updated(r)]
-        taken, states = fresh[:RUNS_AT_ONCE], list(_states(cursor, instance, wall))
+        taken, states = fresh[:RUNS_AT_ONCE], list(_states(_cursor(store.fact(con, STATES), instance), instance, wall))
         batches = [observations(_collected(instance, record, heard), record, graph) for record in taken]
     promises = [seen for _, seen in states if seen is not None]
     if promises:
@@ -70,9 +69,22 @@ def news(
     return News(batches, read, cursors, len(taken) == len(fresh))
 
 
+def _since(known: str | None, wall: datetime) -> float:
+    """The update time of the newest run that was read. One that lies ahead is of a clock that was wound back since."""
+    since = float(known) if known else None
+    return _seconds(wall - BEGINNING) if since is None or since > _seconds(wall) else since
+
+
+def _cursor(known: str | None, instance: "DagsterInstance") -> int | None:
+    """The storage id of the newest freshness that was read; None where the storage has been made anew since."""
+    cursor = int(known) if known else None
+    newest = instance.event_log_storage.get_maximum_record_id() or 0
+    return None if cursor is None or cursor > newest else cursor
+
+
 @contextmanager
-def _asking_dagster() -> Iterator[None]:
-    """Dagster's storage is another database, inside the transaction of the incidents: what it says is not theirs."""
+def asking_dagster() -> Iterator[None]:
+    """Dagster's storage is another database: what it says is not the incidents', though it be asked in between."""
     try:
         yield
     except SQLAlchemyError as error:
@@ -102,15 +114,15 @@ def _collected(instance: "DagsterInstance", record: "RunRecord", heard: Mapping[
 
 
 def _states(
-    cursor: str | None, instance: "DagsterInstance", wall: datetime
+    cursor: int | None, instance: "DagsterInstance", wall: datetime
 ) -> Iterator[tuple[int, Observation | None]]:
     """Dagster's freshness as it changed, by storage id; the very first look goes as far back as for runs.
 
     Its PASS is no news: it looks at any materialization, an old partition's too.
     """
     kind = dg.DagsterEventType.FRESHNESS_STATE_CHANGE
-    since = None if cursor else _seconds(wall - BEGINNING)
-    wanted = dg.EventRecordsFilter(kind, after_cursor=int(cursor) if cursor else None, after_timestamp=since)
+    since = _seconds(wall - BEGINNING) if cursor is None else None
+    wanted = dg.EventRecordsFilter(kind, after_cursor=cursor, after_timestamp=since)
     for record in instance.event_log_storage.get_event_records(wanted, limit=EVENTS_AT_ONCE, ascending=True):
         event = record.event_log_entry.dagster_event
         change = event.asset_freshness_state_change_data if event else None

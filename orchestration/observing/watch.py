@@ -11,7 +11,7 @@ from ml.home import Home
 from orchestration.observing import heartbeat, shown
 from orchestration.observing.collect import Collected
 from orchestration.observing.diagnosing import diagnoser
-from orchestration.observing.read import news, remember
+from orchestration.observing.read import asking_dagster, news, remember
 from orchestration.observing.world import world_of
 from orchestration.paging import pager, store
 from orchestration.paging.delivery import COMMAND, SENSOR, Courier, Delivered, Patience
@@ -76,8 +76,11 @@ def watch(
                 messages += look.messages
                 known, old = look.state.incidents, before.incidents
                 changed |= {number: each for number, each in known.items() if old.get(number) != each}
-        delivered = Courier(kept, world.teams, channel, patience(instance, by)).deliver(now)
-        shown.show(instance, kept, world, changed)
+        with asking_dagster():
+            how = patience(instance, by)
+        delivered = Courier(kept, world.teams, channel, how).deliver(now)
+        with asking_dagster():
+            shown.show(instance, kept, world, changed)
     heartbeat.beat(os.environ.get(heartbeat.URL))
     return Watched(tuple(changed.values()), tuple(messages), tuple(delivered))
 

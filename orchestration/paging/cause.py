@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from ml.masking import masked
 from orchestration.paging.model import (
     CHECK,
     FAILED,
@@ -145,7 +146,7 @@ def _case(
         since=since,
         signals=every,
         blocked=(),
-        evidence=tuple(signal.message for signal in own if signal.message)[:3],
+        evidence=tuple(masked(signal.message) for signal in own if signal.message)[:3],
         command=_command_of(first),
         run_id=first.run_id,
     )
@@ -163,8 +164,8 @@ def _case(
         kind=verdict.kind or plain.kind,
         since=verdict.since or since,
         confidence=verdict.confidence,
-        evidence=tuple(verdict.evidence[:3]) or plain.evidence,
-        ruled_out=tuple(verdict.ruled_out),
+        evidence=tuple(map(masked, verdict.evidence[:3])) or plain.evidence,
+        ruled_out=tuple(map(masked, verdict.ruled_out)),
         command=verdict.command or plain.command,
     )
     return case, case.asset

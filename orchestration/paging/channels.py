@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 from orchestration.paging.model import PAGES, Message, Team
 
 _STATUS = re.compile(r"error[=: ]+(\d{3})", re.IGNORECASE)
+_SCHEME = re.compile(r"([a-z0-9]{1,16})://", re.IGNORECASE)
 
 OPEN_SCHEMES = ("json", "jsons", "xml", "xmls", "form", "forms", "mailto", "mailtos", "syslog")
 OPEN_PARAMETERS = ("from", "to", "cc", "bcc", "name", "smtp", "mode", "format", "verify", "rto", "cto")
@@ -37,7 +38,13 @@ class Address:
     @property
     def scheme(self) -> str:
         """The part of the address that is no secret: slack, mailto, json."""
-        return (self.url or "").partition("://")[0] or "file"
+        return scheme_of(self.url) if self.url else "file"
+
+
+def scheme_of(url: str) -> str:
+    """What stands before ://; of an address without it nothing can be told: the whole of it may be a token."""
+    found = _SCHEME.match(url)
+    return found[1] if found else "address without a scheme"
 
 
 def address_of(team: Team | None) -> Address:
@@ -77,7 +84,7 @@ class Apprise:
         """Raises NotDelivered with the scheme and, where there is one, the HTTP status."""
         import apprise
 
-        scheme = address.partition("://")[0]
+        scheme = scheme_of(address)
         types = {"resolved": "success", "unblocked": "success", "blocked": "info", "digest": "info"}
         kind = types.get(message.kind, "failure" if message.kind in PAGES else "info")
         with _Heard() as heard:

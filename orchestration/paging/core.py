@@ -65,7 +65,7 @@ def observe(
     answers.tick(ledger)
     digests = dict(state.digests)
     if batches:
-        _digest(ledger, known, silent, digests)
+        _digest(ledger, known, silent, digests, state.written)
     after = replace(
         state,
         signals=known,
@@ -73,11 +73,14 @@ def observe(
         pending=ledger.pending,
         digests=digests,
         last_id=ledger.last_id,
+        written=state.written + len(ledger.messages),
     )
     return Look(after, tuple(ledger.messages), frozenset(ledger.withdrawn))
 
 
-def _digest(ledger: Ledger, known: dict[Key, Signal], silent: set[Key], digests: dict[str, Digest]) -> None:
+def _digest(
+    ledger: Ledger, known: dict[Key, Signal], silent: set[Key], digests: dict[str, Digest], written: int
+) -> None:
     """Warnings, and failures that harm nothing: at most one message a day and group, only when there is news."""
     lines: dict[str, list[str]] = {}
     for signal in sorted(known.values(), key=lambda each: each.key):
@@ -90,7 +93,8 @@ def _digest(ledger: Ledger, known: dict[Key, Signal], silent: set[Key], digests:
             continue
         gone = len(set(last.content.splitlines()) - set(names.split("\n"))) if last else 0
         title, body = texts.digest(group, lines[group], gone, ledger.now)
-        key = f"baton-{ledger.name}-digest-{group}-{ledger.now:%Y%m%dT%H%M%S}"
+        # By number, not by time alone: a clock that is wound back comes to the same instant again.
+        key = f"baton-{ledger.name}-digest-{group}-{ledger.now:%Y%m%d}.{written + len(ledger.messages) + 1}"
         ledger.say(Message(key, None, "digest", group, title, f"{body}\nref {key}\n", ledger.now))
         digests[group] = Digest(group, ledger.now, names)
     for group in digests.keys() - lines.keys():
@@ -130,14 +134,19 @@ def snooze(state: State, number: int, until: datetime, who: str, now: datetime, 
 
 
 def pass_on(state: State, number: int, group: str, why: str, now: datetime, world: World) -> Look:
-    """Incident `number` belongs to `group`. Raises NoSuchIncident, NoSuchGroup, ValueError when it already has it."""
+    """Incident `number` belongs to `group`. Raises NoSuchIncident, NoSuchGroup, ValueError.
+
+    ValueError: it has it already, or nobody says why.
+    """
     incident = _open_one(state, number)
     if group not in world.teams:
         raise NoSuchGroup(f"group is {group!r}; allowed are {', '.join(sorted(world.teams))}")
     if group == incident.group:
         raise ValueError(f"incident {number} is with {group} already. Next: baton ack {number}")
+    if not why.strip():
+        raise ValueError("reason is empty; the page that the group gets begins with it, so say why it is theirs")
     ledger = Ledger.of(state, world, Policy(), now)
-    answers.pass_on(ledger, incident, group, why)
+    answers.pass_on(ledger, incident, group, " ".join(why.split()))
     return _after(state, ledger)
 
 
@@ -151,5 +160,11 @@ def _open_one(state: State, number: int) -> Incident:
 
 
 def _after(state: State, ledger: Ledger) -> Look:
-    after = replace(state, incidents=ledger.incidents, pending=ledger.pending, last_id=ledger.last_id)
+    after = replace(
+        state,
+        incidents=ledger.incidents,
+        pending=ledger.pending,
+        last_id=ledger.last_id,
+        written=state.written + len(ledger.messages),
+    )
     return Look(after, tuple(ledger.messages), frozenset(ledger.withdrawn))

@@ -94,6 +94,7 @@ class Courier:
     def _next(self, now: datetime) -> "dict[str, Any] | None":
         """What is due first, and what was never tried before what was: nobody waits behind a channel that is down.
 
+        But a group gets what is said of one incident in the order in which it was written.
         A message that was being sent when its process died is due at once, as each is at a command's first try.
         What is due later than any pause lasts was set by a clock that has been wound back since.
         """
@@ -101,7 +102,7 @@ class Courier:
         horizon = now + (self.patience.longest * 2 if self.patience.waits else timedelta(0))
         unsent = table.select().where(table.c.state.in_(("waiting", "sending"))).order_by(table.c.number)
         with self.store.transaction() as con:
-            rows = [dict(row) for row in con.execute(unsent).mappings() if row["key"] not in self._left]
+            rows = [row for row in _in_order(con.execute(unsent).mappings()) if row["key"] not in self._left]
         for row in rows:
             is_first = self.patience.waits and row["key"] not in self._tried
             is_wrong = row["state"] == "sending" or row["due_at"] - now > SENSOR.longest * 2
@@ -121,29 +122,35 @@ class Courier:
         self._mark(message, state="sending", attempts=attempts)
         address = address_of(self.teams.get(target))
         if address.url is None:
-            return self._without_address(message, target, address.missing, now)
+            return self._without_address(message, target, address.missing, attempts, now)
         try:
             self.channel.send(address.url, message, self.title(message, target))
         except NotDelivered as error:
-            if attempts >= self.patience.attempts:
-                return self._give_up(message, target, str(error), now)
-            due = now + self.patience.pause(attempts, message.key)
-            self._mark(message, state="waiting", due_at=due, error=str(error))
-            return Delivered(message, "waiting", str(error), target)
+            return self._again(message, target, str(error), attempts, now)
         self._mark(message, state="sent", sent_at=now, channel=address.scheme, error="")
         return Delivered(message, "sent", address.scheme, target)
+
+    def _again(self, message: Message, target: str, error: str, attempts: int, now: datetime) -> Delivered:
+        """Later once more, as long as patience lasts."""
+        if attempts >= self.patience.attempts:
+            return self._give_up(message, target, error, now)
+        self._mark(message, state="waiting", due_at=now + self.patience.pause(attempts, message.key), error=error)
+        return Delivered(message, "waiting", error, target)
 
     def title(self, message: Message, target: str) -> str:
         """The title, naming whom it was for where the backup gets it."""
         return message.title if target == message.group else f"For {message.group}: {message.title}"
 
-    def _without_address(self, message: Message, target: str, missing: str, now: datetime) -> Delivered:
+    def _without_address(self, message: Message, target: str, missing: str, attempts: int, now: datetime) -> Delivered:
         """Nobody set an address: the backup's, where there is one, else a file."""
         backup = self._backup(message, target)
         if backup and address_of(self.teams.get(backup)).url is not None:
             self._mark(message, state="waiting", target=backup, attempts=0, due_at=now, error=missing)
             return Delivered(message, "waiting", missing, target)
-        path = write_file(self.folder, message, message.title, f"Written here because {missing}.")
+        try:
+            path = write_file(self.folder, message, message.title, f"Written here because {missing}.")
+        except OSError as error:
+            return self._again(message, target, f"{missing}, and {_unwritten(error)}", attempts, now)
         self._mark(message, state="sent", sent_at=now, channel="file", error="")
         return Delivered(message, "sent", str(path), message.group)
 
@@ -164,7 +171,10 @@ class Courier:
             self._left.add(message.key)
             self._mark(message, state="waiting", target=message.group, attempts=0, due_at=now, error=error)
             return Delivered(message, "waiting", error, target)
-        write_file(self.folder, message, message.title, f"Could not be delivered: {error}.")
+        try:
+            write_file(self.folder, message, message.title, f"Could not be delivered: {error}.")
+        except OSError as full:
+            error = error if _unwritten(full) in error else f"{error}; {_unwritten(full)}"
         self._mark(message, state="dead", error=error)
         return Delivered(message, "dead", error, target)
 
@@ -172,6 +182,19 @@ class Courier:
         table = schema.MESSAGES
         with self.store.transaction() as con:
             con.execute(table.update().where(table.c.key == message.key).values(**values))
+
+
+def _unwritten(error: OSError) -> str:
+    return f"no file could be written ({error.strerror})"
+
+
+def _in_order(rows: "Iterable[Mapping[Any, Any]]") -> "list[dict[str, Any]]":
+    """Of each incident and group the oldest message alone; digests as they are."""
+    found: dict[Any, dict[str, Any]] = {}
+    for row in rows:
+        about = row["key"] if row["incident_id"] is None else (row["incident_id"], row["group"])
+        found.setdefault(about, dict(row))
+    return list(found.values())
 
 
 def retry_dead(kept: "Store", now: datetime) -> int:

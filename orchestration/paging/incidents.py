@@ -202,8 +202,12 @@ def _sharpened(incident: Incident, case: Case) -> Incident:
 
 
 def hand_over(ledger: Ledger, incident: Incident, group: str, why: str) -> Incident:
-    """Another group is accountable from now on; it is paged, and whoever had it is told."""
+    """Another group is accountable from now on; it is paged, and whoever had it is told.
+
+    A page to the group that had it, where it has not got out, is taken back: nobody is woken for what is not theirs.
+    """
     before = incident.group
+    ledger.withdraw([message for message in ledger.waiting(incident.id, before) if message.kind in PAGES])
     told = tuple(name for name in (*incident.told, before) if name != group)
     had = tuple(dict.fromkeys((*incident.had, group)))
     moved = replace(incident, group=group, had=had, told=tuple(dict.fromkeys(told)), note=why)
@@ -231,14 +235,26 @@ def resolve(ledger: Ledger, incident: Incident, note: str = "") -> Incident:
 
     Where nobody could be told that it began, what waits is withdrawn, and the one message tells the whole story.
     """
-    waiting = [m for m in ledger.pending.values() if m.incident_id == incident.id and m.kind in PAGES]
+    waiting = ledger.waiting(incident.id)
     told_late = any(message.kind in ("opened", "reopened") for message in waiting)
-    late = {message.group for message in ledger.pending.values() if message.incident_id == incident.id}
-    ledger.withdraw(incident.id)
+    unaware = {group for group in incident.told if _never_heard(ledger, incident, group)}
+    ledger.withdraw(waiting)
     kind = "resolved_late" if told_late else "resolved"
     over = replace(incident, state=RESOLVED, resolved_at=ledger.now, snoozed_until=None, deadline=None, note=note)
     over = ledger.tell(over, kind, over.group)
     for group in over.told:
-        if group not in late:  # who never heard that it was blocked needs not hear that it is not
+        if group not in unaware:
             over = ledger.tell(over, "unblocked", group)
     return over
+
+
+def _never_heard(ledger: Ledger, incident: Incident, group: str) -> bool:
+    """Whether the first word about the incident still waits to reach a group; it needs not hear that it is over.
+
+    Where an earlier "over" waits, the group heard what began before it.
+    """
+    kinds = {message.kind for message in ledger.waiting(incident.id, group)}
+    first = {"opened", "reopened", "blocked"}
+    if group not in blocked_groups(incident, ledger.world):
+        first |= {"escalated", "handover"}
+    return bool(kinds & first) and not kinds & {"resolved", "resolved_late", "unblocked"}

@@ -1,5 +1,6 @@
 """One look in the making: what becomes of incidents, what is said about it, what is taken back."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -50,9 +51,14 @@ class Ledger:
         cleared = replace(incident, state=OPEN, deadline=due, escalated_at=None, snoozed_until=None)
         return self.tell(replace(cleared, acknowledged_by="", acknowledged_at=None), kind, incident.group)
 
-    def withdraw(self, incident_id: int) -> None:
+    def waiting(self, incident_id: int, group: str | None = None) -> list[Message]:
+        """What nobody has got yet of an incident, or of it a group's part."""
+        about = [message for message in self.pending.values() if message.incident_id == incident_id]
+        return [message for message in about if group in (None, message.group)]
+
+    def withdraw(self, messages: Sequence[Message]) -> None:
         """Take back what nobody has got yet."""
-        for key in [key for key, message in self.pending.items() if message.incident_id == incident_id]:
+        for key in (message.key for message in messages):
             del self.pending[key]
             self.withdrawn.add(key)
             self.messages = [message for message in self.messages if message.key != key]

@@ -241,7 +241,11 @@ class Digest:
 
 @dataclass(frozen=True)
 class State:
-    """Everything the core remembers. `pending`: messages that reached nobody yet; `name`: the store's, part of keys."""
+    """Everything the core remembers.
+
+    pending: messages that reached nobody yet, dead letters too. written: the number of the newest message; `name` is
+    the store's. Both are parts of keys.
+    """
 
     name: str
     signals: Mapping[Key, Signal] = field(default_factory=dict)
@@ -249,3 +253,4 @@ class State:
     pending: Mapping[str, Message] = field(default_factory=dict)
     digests: Mapping[str, Digest] = field(default_factory=dict)
     last_id: int = 0
+    written: int = 0

@@ -28,6 +28,7 @@ BUSY_SECONDS = 30
 WAIT_SECONDS = 60.0
 RESOLVED_LOADED = 200  # of the newest resolved incidents: those that may come back
 SEEN_KEPT = 2000
+UNHEARD = ("waiting", "dead")  # states of messages that reached nobody, and that nobody is sending just now
 
 
 class StoreError(RuntimeError):
@@ -93,11 +94,16 @@ class Store:
     @contextmanager
     def transaction(self) -> "Iterator[Connection]":
         """A transaction that no other writer is inside of. Raises StoreError, with the address without its password."""
+        with self._asking(), self.engine.begin() as con:
+            if not self.is_file:
+                con.execute(sa.text(f"select pg_advisory_xact_lock({_number('write')})"))
+            yield con
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """What the database says as a StoreError."""
         try:
-            with self.engine.begin() as con:
-                if not self.is_file:
-                    con.execute(sa.text(f"select pg_advisory_xact_lock({_number('write')})"))
-                yield con
+            yield
         except (SQLAlchemyError, ImportError) as error:
             where = self.url.render_as_string(hide_password=True)
             raise StoreError(f"incidents in {where}: {said(error)}. Next: baton doctor") from error
@@ -119,7 +125,7 @@ class Store:
     @contextmanager
     def _tried(self, what: str) -> Iterator[bool]:
         if not self.is_file:
-            with self.engine.begin() as con:
+            with self._asking(), self.engine.begin() as con:
                 yield bool(con.execute(sa.text(f"select pg_try_advisory_xact_lock({_number(what)})")).scalar())
             return
         try:
@@ -158,7 +164,9 @@ def load(con: "Connection") -> State:
         .limit(RESOLVED_LOADED)
     ).mappings()
     found = [incident_of(row) for row in (*still, *over)]
-    waiting = con.execute(sa.select(schema.MESSAGES).where(schema.MESSAGES.c.state == "waiting")).mappings()
+    messages = schema.MESSAGES
+    unheard = sa.select(messages).where(messages.c.state.in_(UNHEARD)).order_by(messages.c.number)
+    waiting = con.execute(unheard).mappings()
     digests = con.execute(sa.select(schema.DIGESTS)).mappings()
     return State(
         name=fact(con, "store") or "",
@@ -167,6 +175,7 @@ def load(con: "Connection") -> State:
         pending={message.key: message for message in map(message_of, waiting)},
         digests={row["group"]: Digest(**row) for row in digests},
         last_id=con.execute(sa.select(sa.func.max(incidents.c.id))).scalar() or 0,
+        written=con.execute(sa.select(sa.func.max(messages.c.number))).scalar() or 0,
     )
 
 
@@ -191,7 +200,7 @@ def save(con: "Connection", before: State, look: "Look", now: datetime) -> None:
     if look.withdrawn:
         con.execute(
             messages.update()
-            .where(messages.c.key.in_(look.withdrawn), messages.c.state == "waiting")
+            .where(messages.c.key.in_(look.withdrawn), messages.c.state.in_(UNHEARD))
             .values(state="withdrawn")
         )
     if look.messages:

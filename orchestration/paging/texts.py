@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from ml.diagnosis.advice import ADVICE, Advice
-from ml.masking import masked
 from orchestration.paging.model import NOT_DIAGNOSED, NOTHING_RAN, Consumer, Incident, World
 
 LISTED = 6
@@ -84,7 +83,7 @@ def _page(incident: Incident, kind: str, world: World) -> list[str]:
         f"Whose      {incident.group} is accountable. Incident {incident.id}.",
         f"Do         baton ack {incident.id}",
         f"           baton snooze {incident.id} --until {_iso(_later(incident))}",
-        f'           baton pass {incident.id} --to GROUP --reason "..."    if it is not yours',
+        f'           baton pass {incident.id} --to GROUP --reason "..."    # if it is not yours',
         *_deadline(incident, world),
     ]
 
@@ -125,11 +124,19 @@ def _over(incident: Incident, kind: str, world: World) -> list[str]:
         "",
         f"What       {incident.asset}: {_words(incident.cause)}{_sure(incident)}",
         f"From       {when(incident.since)}",
-        f"To         {when(over)} ({spell(over - incident.opened_at)} after it was noticed)",
+        f"To         {when(over)} ({_took(incident, over)})",
         *(_numbered("Evidence", incident.evidence) if kind == "resolved_late" else []),
         *([f"Run        {world.dagster_url}/runs/{incident.run_id}"] if incident.run_id else []),
         f"Incident   {incident.id}",
     ]
+
+
+def _took(incident: Incident, over: datetime) -> str:
+    """How long somebody knew of it; of one that broke again from its first time, which `From` is not."""
+    took = spell(over - incident.opened_at)
+    if incident.episode == 1:
+        return f"{took} after it was noticed"
+    return f"{took} after it was first noticed; it broke {incident.episode} times"
 
 
 def digest(group: str, lines: Sequence[str], gone: int, now: datetime) -> tuple[str, str]:
@@ -191,7 +198,7 @@ def _ruled_out(incident: Incident) -> list[str]:
 
 
 def _numbered(label: str, found: Iterable[str]) -> list[str]:
-    texts = [_short(masked(text), ROOM) for text in found]
+    texts = [_short(text, ROOM) for text in found]
     return _under(label, [f"{n + 1}. {text}" for n, text in enumerate(texts)])
 
 
