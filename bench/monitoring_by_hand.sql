@@ -220,16 +220,16 @@ moments as (
     select
         target, n_all, pos_all, neg_all, seen_all, unseen_all, e_all, q_all,
         sum(pos * below) / pos_all as auc, sum(pos * below * below) as bb, sum((m - pos) * above * above) as aa,
-        sum(pos * (pos_all - to_pos + pos) / nullif(pos_all + neg_all - to_m + m, 0)) / pos_all as ap,
+        sum(pos * (pos_all - to_pos + pos) / nullif(pos_all + neg_all - to_m + m, 0)) / pos_all as ap, max(abs(to_pos / pos_all - (to_m - to_pos) / neg_all)) as ks,
         sum(seen * naive_below) / seen_all as naive_auc, sum(seen * naive_below * naive_below) as naive_bb, sum((n - seen) * naive_above * naive_above) as naive_aa,
-        sum(seen * (seen_all - to_seen + seen) / n_from) / seen_all as naive_ap,
-        sum(e * q_below) / e_all as e_auc, sum(e * (e_all - to_e + e) / n_from) / e_all as e_ap,
+        sum(seen * (seen_all - to_seen + seen) / n_from) / seen_all as naive_ap, max(abs(to_seen / seen_all - (to_n - to_seen) / unseen_all)) as naive_ks,
+        sum(e * q_below) / e_all as e_auc, sum(e * (e_all - to_e + e) / n_from) / e_all as e_ap, max(abs(to_e / e_all - (to_n - to_e) / q_all)) as e_ks,
         1 / e_all - 1 / q_all as k, sum(pq * (q_below / e_all - e_above / q_all)) as x1, sum(pq * (q_below / e_all - e_above / q_all) * (q_below / e_all - e_above / q_all)) as x2, sum(pq) as x0
     from placed
     group by target, n_all, pos_all, neg_all, seen_all, unseen_all, e_all, q_all
 )
 select
-    target, if(target % 200 >= 100, 28, 1) as length, target // 200 as series, (target % 100)::smallint as day, pos_all, neg_all, seen_all, unseen_all, auc, ap, naive_auc, naive_ap, e_auc, e_ap,
+    target, if(target % 200 >= 100, 28, 1) as length, target // 200 as series, (target % 100)::smallint as day, pos_all, neg_all, seen_all, unseen_all, auc, ap, ks, naive_auc, naive_ap, naive_ks, e_auc, e_ap, e_ks,
     (bb - pos_all * auc * auc) / (pos_all * nullif(pos_all - 1, 0)) + (aa - neg_all * auc * auc) / (neg_all * nullif(neg_all - 1, 0)) as variance,
     (naive_bb - seen_all * naive_auc * naive_auc) / (seen_all * nullif(seen_all - 1, 0)) + (naive_aa - unseen_all * naive_auc * naive_auc) / (unseen_all * nullif(unseen_all - 1, 0)) as naive_variance,
     x2 - 2 * e_auc * k * x1 + e_auc * e_auc * k * k * x0 as e_variance
@@ -368,13 +368,13 @@ left join errors on errors.length = w.length and errors.slice_name = w.slice_nam
 
 create or replace temp table readings as
 select
-    'matured' as basis, * exclude (auc, ap, variance, x_auc), n_matured as n_m, auc, ap, variance + coalesce(x_auc, 0) as auc_variance, pos_all as auc_pos, neg_all as auc_neg,
+    'matured' as basis, * exclude (auc, ap, ks, variance, x_auc), n_matured as n_m, auc, ap, ks, variance + coalesce(x_auc, 0) as auc_variance, pos_all as auc_pos, neg_all as auc_neg,
     coalesce(g_tp, 0) - 10 * coalesce(fp, 0) as worth, coalesce(g_pos, 0) - 10 * (coalesce(fp, 0) + coalesce(tn, 0)) as worth_all,
     coalesce(g2_tp, 0) + 100 * coalesce(fp, 0) as worth_sq, coalesce(g2_fn, 0) + 100 * coalesce(tn, 0) as lift_all_sq
 from gathered
 union all by name
 select
-    'naive' as basis, * exclude (auc, ap, variance, x_auc, tp, fp, fn, tn, loss, brier, ece, reliability, resolution, x_n, x_tp_tp, x_tp_fp, x_tp_fn, x_tp_tn, x_fp_fp, x_fp_fn, x_fp_tn, x_fn_fn, x_fn_tn, x_tn_tn, again_precision, again_recall, again_specificity, again_f1, x_w, x_w_n, x_l, x_l_n), n as n_m, naive_auc as auc, naive_ap as ap,
+    'naive' as basis, * exclude (auc, ap, ks, variance, x_auc, tp, fp, fn, tn, loss, brier, ece, reliability, resolution, x_n, x_tp_tp, x_tp_fp, x_tp_fn, x_tp_tn, x_fp_fp, x_fp_fn, x_fp_tn, x_fn_fn, x_fn_tn, x_tn_tn, again_precision, again_recall, again_specificity, again_f1, x_w, x_w_n, x_l, x_l_n), n as n_m, naive_auc as auc, naive_ap as ap, naive_ks as ks,
     naive_variance + coalesce(naive_x_auc, 0) as auc_variance, seen_all as auc_pos, unseen_all as auc_neg,
     naive_tp as tp, naive_fp as fp, naive_fn as fn, naive_tn as tn, naive_loss as loss, naive_brier as brier, naive_ece as ece, naive_reliability as reliability, naive_resolution as resolution, naive_x_n as x_n, naive_x_tp_tp as x_tp_tp, naive_x_tp_fp as x_tp_fp, naive_x_tp_fn as x_tp_fn, naive_x_tp_tn as x_tp_tn, naive_x_fp_fp as x_fp_fp, naive_x_fp_fn as x_fp_fn, naive_x_fp_tn as x_fp_tn, naive_x_fn_fn as x_fn_fn, naive_x_fn_tn as x_fn_tn, naive_x_tn_tn as x_tn_tn, naive_again_precision as again_precision, naive_again_recall as again_recall, naive_again_specificity as again_specificity, naive_again_f1 as again_f1, naive_x_w as x_w, naive_x_w_n as x_w_n, naive_x_l as x_l, naive_x_l_n as x_l_n,
     coalesce(naive_g_tp, 0) - 10 * coalesce(naive_fp, 0) as worth, coalesce(naive_g_pos, 0) - 10 * (coalesce(naive_fp, 0) + coalesce(naive_tn, 0)) as worth_all,
@@ -417,7 +417,7 @@ labelled_rows as (
         accuracy, wilson(accuracy, accuracy_n, -1) as accuracy_low, wilson(accuracy, accuracy_n, 1) as accuracy_high, precision, wilson(precision, precision_n, -1) as precision_low, wilson(precision, precision_n, 1) as precision_high,
         recall, wilson(recall, recall_n, -1) as recall_low, wilson(recall, recall_n, 1) as recall_high, f1, wilson(f1, f1_n, -1) as f1_low, wilson(f1, f1_n, 1) as f1_high,
         balanced as balanced_accuracy, wilson(balanced, balanced_n, -1) as balanced_accuracy_low, wilson(balanced, balanced_n, 1) as balanced_accuracy_high,
-        auc as roc_auc, wilson(auc, auc_n, -1) as roc_auc_low, wilson(auc, auc_n, 1) as roc_auc_high, ap as average_precision,
+        auc as roc_auc, wilson(auc, auc_n, -1) as roc_auc_low, wilson(auc, auc_n, 1) as roc_auc_high, ap as average_precision, ks,
         loss / nullif(n_m, 0) as log_loss, brier / nullif(n_m, 0) as brier, worth as value, worth - 1.959963984540054 * worth_deviation * labelled as value_low, worth + 1.959963984540054 * worth_deviation * labelled as value_high,
         worth / nullif(labelled, 0) as value_per_decision, worth / nullif(labelled, 0) - 1.959963984540054 * worth_deviation as value_per_decision_low, worth / nullif(labelled, 0) + 1.959963984540054 * worth_deviation as value_per_decision_high,
         worth_all as value_treat_all, 0::double as value_treat_none, lift as value_lift, lift - 1.959963984540054 * lift_deviation * labelled as value_lift_low, lift + 1.959963984540054 * lift_deviation * labelled as value_lift_high,
@@ -426,7 +426,7 @@ labelled_rows as (
 ),
 drawn as (
     select
-        window_kind, day, slice_name, slice_value, version, n, n_pending, n_early_positive, n_positive, n_negative, n_late_positive, n_restated, n_matured, n_population, n_never_scored, is_open, e_auc, e_ap, e_variance, e_loss, pq_1, pq_0,
+        window_kind, day, slice_name, slice_value, version, n, n_pending, n_early_positive, n_positive, n_negative, n_late_positive, n_restated, n_matured, n_population, n_never_scored, is_open, e_auc, e_ap, e_ks, e_variance, e_loss, pq_1, pq_0,
         e_1, naive_tp + naive_fp as said, n - said as unsaid, e_0, sg_1 - 10 * (said - e_1) as e_worth, sg_all - 10 * (n - e_1 - e_0) as e_worth_all, pqg_1, pqg_0,
         1 + 2 * coalesce(naive_x_n, 0) / n as clustering, (tp + tn) / n as m_accuracy, auc as m_auc, (g_tp - 10 * fp) / nullif(n_matured, 0) as m_worth
     from gathered
@@ -452,7 +452,7 @@ expected_rows as (
     select
         window_kind, day, slice_name, slice_value, version, 'estimated', n, n_pending, n_early_positive, n_positive, n_negative, n_late_positive, n_restated, n_matured, n_population, n_never_scored, tp, fp, fn, tn,
         accuracy, wilson(accuracy, accuracy_n, -1), wilson(accuracy, accuracy_n, 1), precision, wilson(precision, precision_n, -1), wilson(precision, precision_n, 1), recall, wilson(recall, recall_n, -1), wilson(recall, recall_n, 1),
-        f1, wilson(f1, f1_n, -1), wilson(f1, f1_n, 1), balanced, wilson(balanced, balanced_n, -1), wilson(balanced, balanced_n, 1), auc, wilson(auc, auc_n, -1), wilson(auc, auc_n, 1), e_ap,
+        f1, wilson(f1, f1_n, -1), wilson(f1, f1_n, 1), balanced, wilson(balanced, balanced_n, -1), wilson(balanced, balanced_n, 1), auc, wilson(auc, auc_n, -1), wilson(auc, auc_n, 1), e_ap, e_ks,
         e_loss / n, (pq_1 + pq_0) / n, worth, worth - 1.959963984540054 * worth_deviation * n, worth + 1.959963984540054 * worth_deviation * n, worth / n, worth / n - 1.959963984540054 * worth_deviation, worth / n + 1.959963984540054 * worth_deviation,
         worth_all, 0, lift, lift - 1.959963984540054 * lift_deviation * n, lift + 1.959963984540054 * lift_deviation * n, null, null, null,
         case when not is_open then accuracy - m_accuracy end, case when not is_open then auc - m_auc end, case when not is_open then worth / n - m_worth end

@@ -12,7 +12,8 @@ CANDIDATES = ("logistic_regression", "hist_gradient_boosting")
 SELECTION_METRICS = ("value", "roc_auc", "average_precision", "log_loss", "brier")
 # The same list as the SQL macro `baton.floor_metrics`.
 FLOOR_METRICS = (
-    *("accuracy", "precision", "recall", "f1", "balanced_accuracy", "roc_auc", "average_precision", "log_loss"),
+    *("accuracy", "precision", "recall", "f1", "balanced_accuracy", "roc_auc", "average_precision", "ks"),
+    "log_loss",
     *("brier", "value", "value_per_decision", "value_lift", "ece", "coverage"),
 )
 MONEY = ("value", "value_per_decision", "value_lift")

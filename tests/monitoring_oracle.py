@@ -252,7 +252,7 @@ def interval(rate: float | None, variance: float | None, entities: int) -> tuple
 
 def ranking(rows: list[Row]) -> Row:
     """AUC over all pairs; DeLong's variance, plus the covariance of rows of one entity; average precision."""
-    out: Row = dict.fromkeys(("roc_auc", "roc_auc_low", "roc_auc_high", "average_precision"))
+    out: Row = dict.fromkeys(("roc_auc", "roc_auc_low", "roc_auc_high", "average_precision", "ks"))
     positives = [r for r in rows if r["outcome_label"] == 1]
     negatives = [r for r in rows if r["outcome_label"] == 0]
     if not positives or not negatives:
@@ -276,7 +276,12 @@ def ranking(rows: list[Row]) -> Row:
     out["roc_auc"] = auc
     out["roc_auc_low"], out["roc_auc_high"] = interval(auc, variance, entities_of_smaller_class(rows))
     out["average_precision"] = average_precision(rows, len(positives))
+    out["ks"] = max(abs(share_up_to(positives, r["score"]) - share_up_to(negatives, r["score"])) for r in rows)
     return out
+
+
+def share_up_to(rows: list[Row], score: float) -> float:
+    return sum(r["score"] <= score for r in rows) / len(rows)
 
 
 def average_precision(rows: list[Row], n_pos: int) -> float:

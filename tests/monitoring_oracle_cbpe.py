@@ -89,7 +89,7 @@ def wilson(rate: float | None, variance: float | None, size: float) -> tuple[flo
 def ranking(p: list[float], clustering: float) -> Row:
     """Every pair of rows: one positive with p, the other negative with 1 - p; a row meets itself half."""
     positives, negatives = sum(p), sum(1 - q for q in p)
-    out: Row = dict.fromkeys(("roc_auc", "roc_auc_low", "roc_auc_high"))
+    out: Row = dict.fromkeys(("roc_auc", "roc_auc_low", "roc_auc_high", "ks"))
     order = sorted(set(p), reverse=True)
     total = sum(p.count(s) * s * sum(q for q in p if q >= s) / sum(q >= s for q in p) for s in order)
     out["average_precision"] = divided(total, positives)
@@ -99,6 +99,9 @@ def ranking(p: list[float], clustering: float) -> Row:
     def half(a: float, b: float) -> float:
         return 1.0 if a > b else 0.5 if a == b else 0.0
 
+    out["ks"] = max(
+        abs(sum(q for q in p if q <= s) / positives - sum(1 - q for q in p if q <= s) / negatives) for s in p
+    )
     auc = sum(a * (1 - b) * half(a, b) for a in p for b in p) / (positives * negatives)
     variance = 0.0
     for a in p:

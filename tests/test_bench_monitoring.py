@@ -60,13 +60,14 @@ def test_the_script_by_hand_yields_the_rows_of_the_package(both):
     # Squares of money are kept to 4 digits by the package, which shows in intervals of a few decisions.
     assert {name: error for name, error in zip(SAME, found, strict=True) if error is None or error > 1e-5} == {}
     areas = f"""select max(abs(p.roc_auc - h.roc_auc)), max(abs(p.average_precision - h.average_precision)),
-            count(p.roc_auc)
+            max(abs(p.ks - h.ks)), count(p.roc_auc)
         from {pairs.replace("full", "inner")} using ({KEY})
         where p.slice_name = 'overall' and p.window_kind = '1d' and p.basis <> 'estimated'"""
-    auc, average_precision, n = both.execute(areas).fetchall()[0]
+    auc, average_precision, ks, n = both.execute(areas).fetchall()[0]
     assert n > 50
     assert auc < 1e-9
     assert average_precision < 1e-9
+    assert ks < 1e-9
 
 
 def test_drift_by_hand_is_drift_of_the_package(both):

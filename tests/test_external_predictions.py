@@ -111,6 +111,17 @@ def test_what_is_excluded_stays_out(macros: MacroHarness) -> None:
     assert [entry["game_id"] for entry in found] == ["a"]
 
 
+def test_what_is_excluded_later_leaves_and_comes_back(macros: MacroHarness) -> None:
+    """The newest row of a forecast says whether it is judged, its first one what was said."""
+    later = [DAY + timedelta(days=days) for days in range(3)]
+    written = [row("a"), row("tie", score=0.4, known_at=later[0])]
+    written += [row("tie", season=0, score=0.9, known_at=later[1], row_id=2)]
+    assert [entry["game_id"] for entry in log(macros, *written, excluded="season = 0")] == ["a"]
+    written += [row("tie", score=0.9, known_at=later[2], row_id=3)]
+    found = {entry["game_id"]: float(entry["score"]) for entry in log(macros, *written, excluded="season = 0")}
+    assert found["tie"] == 0.4
+
+
 def test_a_forecast_without_an_entity_is_shown_by_the_check_not_hidden(macros: MacroHarness) -> None:
     """predictions_unique returns missing ids; the log is where they are seen."""
     (said,) = log(macros, row(None))

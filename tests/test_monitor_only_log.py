@@ -109,6 +109,28 @@ def test_a_game_that_is_not_played_is_pending_and_a_corrected_result_restates(pl
 
 
 @pytest.mark.long
+def test_a_tie_that_comes_after_its_forecast_was_judged_is_taken_back(place: tuple[Home, Path]) -> None:
+    """Pending, then no game to judge: its decision goes, its negative too, and staging says how many and why."""
+    home, _ = place
+    land(home, "nba", game(1, 0.8, 1))
+    football = [(2021, f"2022-05-{29 + n}", f"Rams {n}", f"Bears {n}", 0.6, won, 0.4, None if won is None else 1 - won)
+                for n, won in enumerate((1, 0, None))]  # fmt: skip
+    land(home, "nfl", *football)
+    baton("new", "nfl")
+    assert run_due(home, datetime(2022, 6, 4)).success
+    judged = "select count(*) from nfl.decisions union all select count(*) from nfl.outcomes"
+    n = "select n from nfl.performance where slice_name = 'overall' and basis = 'matured' and model_version = 'all'"
+    assert [count for (count,) in asked(home, judged)] == [3, 3]
+    tied = (*football[2][:5], 0.5, football[2][6], 0.5)
+    land(home, "nfl", *football[:2], tied, file="_again")
+    assert run_due(home, datetime(2022, 6, 6)).success
+    assert [count for (count,) in asked(home, judged)] == [2, 2]
+    assert set(asked(home, f"{n} qualify window_end = max(window_end) over ()")) == {(2,)}
+    reasons = "select count(distinct game_id) from staging.nfl_games where exclusion_reason is not null"
+    assert asked(home, reasons) == [(1,)]
+
+
+@pytest.mark.long
 def test_a_threshold_fills_the_confusion_table_and_a_floor_is_judged(place: tuple[Home, Path]) -> None:
     home, project = place
     edit(project / "models/nba/nba_predictions.sql", "as_of='day_begins_at'", "as_of='day_begins_at', threshold='0.5'")

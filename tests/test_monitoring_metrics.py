@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from macro_harness import MacroHarness
-from scipy.stats import binomtest
+from scipy.stats import binomtest, ks_2samp
 from sklearn import metrics as sk
 from statsmodels.stats.proportion import proportion_confint
 
@@ -90,6 +90,11 @@ def sample(kind: str, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return score, label, (score >= np.median(score)).astype(int)
 
 
+def distance(score, label) -> float:
+    """Kolmogorov-Smirnov: between the scores of positives and of negatives."""
+    return ks_2samp(score[label == 1], score[label == 0], method="asymp").statistic
+
+
 @pytest.mark.parametrize("kind", ["uniform", "tied", "tiny", "extreme", "constant"])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_metrics_equal_scikit_learn(macros, kind, seed):
@@ -104,6 +109,7 @@ def test_metrics_equal_scikit_learn(macros, kind, seed):
         "balanced_accuracy": sk.balanced_accuracy_score(label, said),
         "roc_auc": sk.roc_auc_score(label, score),
         "average_precision": sk.average_precision_score(label, score),
+        "ks": distance(score, label),
         "log_loss": sk.log_loss(label, score),
         "brier": sk.brier_score_loss(label, score),
         "value": 100 * tp - 10 * fp - 50 * fn,
@@ -313,8 +319,12 @@ def calibrated(macros, score, label, **given) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("label", "said", "missing"),
     [
-        ([1, 1, 1], [1, 0, 1], {"roc_auc", "average_precision", "balanced_accuracy"}),
-        ([0, 0, 0], [0, 0, 0], {"roc_auc", "average_precision", "balanced_accuracy", "precision", "recall", "f1"}),
+        ([1, 1, 1], [1, 0, 1], {"roc_auc", "average_precision", "ks", "balanced_accuracy"}),
+        (
+            [0, 0, 0],
+            [0, 0, 0],
+            {"roc_auc", "average_precision", "ks", "balanced_accuracy", "precision", "recall", "f1"},
+        ),
         ([0, 1, 0], [0, 0, 0], {"precision"}),
     ],
 )
@@ -328,6 +338,7 @@ def test_what_is_undefined_is_null_never_nan(macros, label, said, missing):
         "balanced_accuracy",
         "roc_auc",
         "average_precision",
+        "ks",
         "log_loss",
         "brier",
         "value",

@@ -1,5 +1,6 @@
 {#
-Any past number as it was known at an instant: `decisions_as_known_at`, `outcomes_as_known_at`, `performance_as_known_at`. Parts that they share.
+Any past number as it was known at an instant: `decisions_as_known_at`, `outcomes_as_known_at`, and on top of them `performance_as_known_at`, `calibration_as_known_at`,
+`delay_as_known_at`, `holdout_as_known_at`, `worst_slices_as_known_at`. Parts that they share. Which tables need none, and why: docs/decisions/0013-parity-and-as-known-at.md.
 
 The answer for X is what the ordinary macros give at now = X from what was known by then. It is the same whenever it is asked, as long as versions are kept:
 * predictions by known_at, else predicted_at. A rehearsal's days count as known at their as_of, though nobody saw them then
@@ -28,3 +29,21 @@ known_at (a missed day is added to the scoring set later), so shares of it are l
 {% macro predictions_as_known_at(predictions, known_at) -%}
 select * from {{ predictions }} where coalesce(known_at, predicted_at) <= {{ baton.instant(known_at) }}
 {%- endmacro %}
+
+{#
+`table`, a macro over the relations `baton_then_decisions` and `baton_then_outcomes`, as it was known at an instant. steps: further relations it reads, name to select, in order.
+The clock is written into every step; columns and grain are those of the table.
+#}
+{% macro table_as_known_at(product, predictions, events, known_at, scoring_set, table, sql, steps={}) %}
+    {% set ctes = [
+        'baton_then_decisions as (\n' ~ baton.decisions_as_known_at(product, predictions, known_at, scoring_set) ~ '\n)',
+        'baton_then_outcomes as (\n' ~ baton.outcomes_as_known_at(product, 'baton_then_decisions', events, known_at) ~ '\n)'
+    ] %}
+    {% for name, step in steps.items() %}{% do ctes.append(name ~ ' as (\n' ~ baton.at_instant(step, known_at) ~ '\n)') %}{% endfor %}
+    {{ return('with ' ~ ctes | join(',\n') ~ '\nselect * from (\n' ~ baton.at_instant(sql, known_at) ~ '\n) as ' ~ table) }}
+{% endmacro %}
+
+{# The hours' sums of these relations, a step of `table_as_known_at`. #}
+{% macro hourly_then(product) %}
+    {{ return(adapter.dispatch('performance_hourly', 'baton')(product, 'baton_then_decisions', 'baton_then_outcomes', none)) }}
+{% endmacro %}

@@ -11,14 +11,7 @@ scoring_set: (entity, as_of) with slices and amounts; none where the log carries
 {% macro performance_as_known_at(product, predictions, events, known_at, scoring_set=none) %}
     {% if not execute %}{{ return('') }}{% endif %}
     {% set decided, known = 'baton_then_decisions', 'baton_then_outcomes' %}
-    {% set steps = {
-        decided: baton.decisions_as_known_at(product, predictions, known_at, scoring_set),
-        known: baton.outcomes_as_known_at(product, decided, events, known_at),
-        'baton_then_hourly': baton.at_instant(adapter.dispatch('performance_hourly', 'baton')(product, decided, known, none), known_at),
-        'baton_then_delay': baton.at_instant(adapter.dispatch('delay', 'baton')(product, decided, known), known_at)
-    } %}
+    {% set steps = {'baton_then_hourly': baton.hourly_then(product), 'baton_then_delay': adapter.dispatch('delay', 'baton')(product, decided, known)} %}
     {% set sql = adapter.dispatch('performance', 'baton')(product, 'baton_then_hourly', decided, known, none, 'baton_then_delay', none) %}
-    {% set ctes = [] %}
-    {% for name, step in steps.items() %}{% do ctes.append(name ~ ' as (\n' ~ step ~ '\n)') %}{% endfor %}
-    {{ return('with ' ~ ctes | join(',\n') ~ '\nselect * from (\n' ~ baton.at_instant(sql, known_at) ~ '\n) as performance') }}
+    {{ return(baton.table_as_known_at(product, predictions, events, known_at, scoring_set, 'performance', sql, steps)) }}
 {% endmacro %}

@@ -136,6 +136,21 @@ distances as (
 {%- else -%}
 {{ baton.drift_areas() }},
 
+{# KS at the stored deciles, where both sides are counted exactly. Equal widths put most of a heavy-tailed column, or values side by side before a far one, into one fine bin. #}
+deciles as (
+    select series, max(abs(after) / (n_known * m_known)) as ks
+    from (
+        select
+            bin_pairs.series, totals.n - totals.n_null as n_known, totals.n_reference - totals.n_reference_null as m_known,
+            sum(bin_pairs.n * (totals.n_reference - totals.n_reference_null) - bin_pairs.n_reference * (totals.n - totals.n_null))
+                over (partition by bin_pairs.series order by bin_pairs.bin rows unbounded preceding) as after
+        from bin_pairs
+        inner join totals on bin_pairs.series = totals.series
+        where totals.kind = 'number' and bin_pairs.bin >= 0 and totals.n > totals.n_null and totals.n_reference > totals.n_reference_null
+    ) as at_deciles
+    group by series
+),
+
 known_scales as (
     select series.series, scales.low, scales.high, scales.lowest, scales.highest, scales.width, scales.deviation
     from series
@@ -145,13 +160,14 @@ known_scales as (
 
 distances as (
     select
-        areas.series, areas.ks, areas.n_outside,
+        areas.series, case when deciles.ks > areas.ks then deciles.ks else areas.ks end as ks, areas.n_outside,
         round(
             case when scales.low = scales.high then areas.tails else areas.area end
             * (scales.width / case when scales.deviation > 0.001 then scales.deviation when scales.deviation <= 0.001 then 0.001 end), 12
         ) as wasserstein,
         case when scales.lowest = scales.highest and areas.ks = 0 then 1 else 0 end as is_constant
     from areas
+    inner join deciles on areas.series = deciles.series
     inner join known_scales as scales on areas.series = scales.series
 )
 {%- endif %}

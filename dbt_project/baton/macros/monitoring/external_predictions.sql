@@ -9,6 +9,8 @@ score, as_of, predicted_at, known_at, threshold, predicted_label, model_version,
            a day after as_of decides nothing. threshold and predicted_label may be left out: then nothing that needs a label is measured
            (confusion, precision, value are null), everything that needs a score is.
 where:     condition on `forecasts`: what is no forecast to judge stays out of the log; keep the reason in a column of its own
+excluded:  condition on `forecasts`: what cannot be judged after all, a tie or an event that was called off. Asked of the newest row of a forecast, so that one that is
+           excluded later leaves the log, and decisions, outcomes and performance with it; one that was excluded by mistake comes back.
 first_by:  columns that order the rows of one forecast as they were written; the first counts, because a log says what was decided then.
            A row that is delivered again, with a corrected result beside the forecast, changes nothing.
 
@@ -17,17 +19,17 @@ and amounts, which such a log carries itself. prediction_id: as_of, then a hash 
 #}
 {% macro external_predictions(
     product, forecasts, score='score', as_of='as_of', predicted_at=none, known_at=none, threshold=none, predicted_label=none, model_version=none,
-    is_holdout=none, where=none, first_by=['known_at', 'row_id']
+    is_holdout=none, where=none, excluded=none, first_by=['known_at', 'row_id']
 ) %}
     {% if not execute %}{{ return('') }}{% endif %}
     {% set made_at = predicted_at or as_of %}
     {% set given = {'as_of': as_of, 'predicted_at': made_at, 'known_at': known_at or made_at, 'score': score, 'threshold': threshold, 'predicted_label': predicted_label,
         'model_version': model_version, 'is_holdout': is_holdout} %}
-    {{ return(adapter.dispatch('external_predictions', 'baton')(product, forecasts, given, where, baton.unique_names(first_by))) }}
+    {{ return(adapter.dispatch('external_predictions', 'baton')(product, forecasts, given, where, excluded, baton.unique_names(first_by))) }}
 {% endmacro %}
 
 {# given: the expression of each column, none for null. #}
-{% macro default__external_predictions(product, forecasts, given, where, first_by) %}
+{% macro default__external_predictions(product, forecasts, given, where, excluded, first_by) %}
 {% set parameters = baton.product(product) %}
 {% set entity, float, text = parameters.entity, baton.type_double(), dbt.type_string() %}
 {% set types = {'as_of': 'timestamp', 'predicted_at': 'timestamp', 'known_at': 'timestamp', 'score': float, 'threshold': float, 'predicted_label': 'integer',
@@ -44,6 +46,7 @@ forecasts as (
         {%- for name in carried %}
         {{ name }} as carried_{{ loop.index }},
         {%- endfor %}
+        case when {{ excluded or '1 = 0' }} then 1 else 0 end as is_excluded,
         {{ first_by | join(', ') }}
     from {{ forecasts }} as made
     {%- if where is not none %}
@@ -54,7 +57,10 @@ forecasts as (
 written as (
     select
         forecasts.*,
-        row_number() over (partition by entity, given_as_of, given_model_version order by {{ first_by | join(', ') }}) as writing
+        row_number() over (partition by entity, given_as_of, given_model_version order by {{ first_by | join(', ') }}) as writing,
+        last_value(is_excluded) over (
+            partition by entity, given_as_of, given_model_version order by {{ first_by | join(', ') }} rows between unbounded preceding and unbounded following
+        ) as is_excluded_now
     from forecasts
 )
 
@@ -81,6 +87,6 @@ select
     cast(null as {{ text }}) as dagster_run_id,
     cast(null as {{ text }}) as mlflow_run_id
 from written
-where writing = 1
+where writing = 1 and is_excluded_now = 0
 order by as_of, {{ entity }}
 {% endmacro %}

@@ -19,13 +19,13 @@
 
 {# What is measured. #}
 {% macro metric_names() %}
-    {{ return(['accuracy', 'precision', 'recall', 'f1', 'balanced_accuracy', 'roc_auc', 'average_precision', 'log_loss', 'brier',
+    {{ return(['accuracy', 'precision', 'recall', 'f1', 'balanced_accuracy', 'roc_auc', 'average_precision', 'ks', 'log_loss', 'brier',
         'value', 'value_per_decision', 'value_treat_all', 'value_treat_none', 'value_lift', 'brier_reliability', 'brier_resolution', 'ece']) }}
 {% endmacro %}
 
 {# What a floor may be put on, the same list as `ml.parameters.FLOOR_METRICS`. #}
 {% macro floor_metrics() %}
-    {{ return(['accuracy', 'precision', 'recall', 'f1', 'balanced_accuracy', 'roc_auc', 'average_precision', 'log_loss', 'brier',
+    {{ return(['accuracy', 'precision', 'recall', 'f1', 'balanced_accuracy', 'roc_auc', 'average_precision', 'ks', 'log_loss', 'brier',
         'value', 'value_per_decision', 'value_lift', 'ece', 'coverage']) }}
 {% endmacro %}
 

@@ -20,7 +20,7 @@ outcome, and repeated entities. The uncertainty of F itself is added: with d(a) 
 sum of d(a) d(a') cov(F(a), F(a')), cov = F(min)(1 - F(max)) / n_positives. Rates: Wilson's at effective size r (1 - r) / variance; at r = 0 or 1 the size is the number of entities
 times the mean share seen. Money: normal. A window of closed cohorts has the numbers and intervals of basis `matured`.
 
-Null here: roc_auc, average_precision (no interval of theirs was found sound enough to print), calibration, population. n, n per state, coverage count all decisions of the window;
+Null here: roc_auc, average_precision, ks (no interval of theirs was found sound enough to print), calibration, population. n, n per state, coverage count all decisions of the window;
 status is `ok` from monitor.min_n decisions in the estimate. Every row depends on now, so all are computed each time; a table that keeps rows of earlier runs deletes those of this
 basis that are not of this now (evaluated_at), else it differs from a rebuild. Work grows with the decisions of the last horizon + grace + two windows, not with history.
 #}

@@ -15,7 +15,7 @@ estimated_sums as (
         {{ baton.window_columns() | join(', ') }}, method,
         n_pos, tp as matured_tp, tn as matured_tn, tp + fp + fn + tn as matured_labelled, value as matured_value, roc_auc as matured_roc_auc,
         is_open, naive_n_value_missing as n_value_missing,
-        expected_roc_auc as roc_auc, expected_average_precision as average_precision, expected_variance,
+        expected_roc_auc as roc_auc, expected_average_precision as average_precision, expected_ks as ks, expected_variance,
         expected_1 as tp, n_said - expected_1 as fp, expected_0 as fn, n_unsaid - expected_0 as tn, n_said, n_unsaid, n_said + n_unsaid as n_labelled,
         spread_1, spread_0, expected_loss, expected_brier,
         expected_value as value, expected_value_all as value_all, expected_value_none as value_none, spread_value, spread_lift_all, spread_lift_none,
@@ -64,7 +64,7 @@ estimated_bounded as (
 
 estimated_rows as (
     {{ baton.performance_row(parameters, 'estimated', population, spec_hash, {
-        'average_precision': 'average_precision', 'log_loss': 'expected_loss / nullif(n, 0)', 'brier': 'expected_brier / nullif(n, 0)',
+        'average_precision': 'average_precision', 'ks': 'ks', 'log_loss': 'expected_loss / nullif(n, 0)', 'brier': 'expected_brier / nullif(n, 0)',
         'share_restated': 'n_restated / cast(nullif(n_matured, 0) as ' ~ float ~ ')', 'n_value_missing': 'n_value_missing'
     }, {
         'accuracy': 'case when not is_open then accuracy - (matured_tp + matured_tn) / cast(nullif(matured_labelled, 0) as ' ~ float ~ ') end',

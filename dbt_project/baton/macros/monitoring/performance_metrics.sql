@@ -11,9 +11,9 @@ gathered as (
         needed.*,
         targets.method,
         needed.n_matured < needed.n as is_open,
-        ranks.roc_auc, ranks.average_precision, ranks.variance as rank_variance,
-        ranks.naive_roc_auc, ranks.naive_average_precision, ranks.naive_variance as naive_rank_variance,
-        ranks.expected_roc_auc, ranks.expected_average_precision, ranks.expected_variance,
+        ranks.roc_auc, ranks.average_precision, ranks.ks, ranks.variance as rank_variance,
+        ranks.naive_roc_auc, ranks.naive_average_precision, ranks.naive_ks, ranks.naive_variance as naive_rank_variance,
+        ranks.expected_roc_auc, ranks.expected_average_precision, ranks.expected_ks, ranks.expected_variance,
         {%- for name in baton.repeat_terms() %}
         coalesce(repeats_matured.{{ name }}, 0) as {{ name }},
         coalesce(repeats_naive.{{ name }}, 0) as naive_{{ name }},
@@ -49,7 +49,7 @@ gathered as (
         {%- for name in baton.label_sums() %}
         {{ baton.read_on(basis, name, true) }},
         {%- endfor %}
-        {%- for name in ['roc_auc', 'average_precision', 'rank_variance', 'ece', 'reliability', 'resolution'] + baton.repeat_terms() %}
+        {%- for name in ['roc_auc', 'average_precision', 'ks', 'rank_variance', 'ece', 'reliability', 'resolution'] + baton.repeat_terms() %}
         {{ baton.read_on(basis, name) }},
         {%- endfor %}
         cast({{ 'n_matured' if basis == 'matured' else 'n' }} as {{ float }}) as n_m,
@@ -106,7 +106,7 @@ gathered as (
 
 {{ basis }}_rows as (
     {{ baton.performance_row(parameters, basis, population, spec_hash, {
-        'average_precision': 'average_precision', 'log_loss': 'loss / nullif(n_m, 0)', 'brier': 'brier_sum / nullif(n_m, 0)',
+        'average_precision': 'average_precision', 'ks': 'ks', 'log_loss': 'loss / nullif(n_m, 0)', 'brier': 'brier_sum / nullif(n_m, 0)',
         'brier_reliability': 'reliability', 'brier_resolution': 'resolution', 'ece': 'ece', 'share_restated': 'n_restated / cast(nullif(n_matured, 0) as ' ~ float ~ ')',
         'n_value_missing': 'n_value_missing'
     }) }}

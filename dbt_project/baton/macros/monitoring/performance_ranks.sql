@@ -1,10 +1,11 @@
 {#
-CTEs `running` and `ranks`: ROC AUC with ties at half, its variance, average precision, per target and in three readings (matured, naive, expected), by running sums over the
+CTEs `running` and `ranks`: ROC AUC with ties at half, its variance, average precision, KS, per target and in three readings (matured, naive, expected), by running sums over the
 distinct scores or bins.
 
 At a score with `pos` positives and `neg` negatives: v10 = share of negatives below it, v01 = share of positives above it, ties at half, as whole numbers `below` = 2 n_neg v10
 and `above` = 2 n_pos v01. AUC = mean of v10 over positives; variance = sum pos (v10 - AUC)^2 / (n_pos (n_pos - 1)) + sum neg (v01 - AUC)^2 / (n_neg (n_neg - 1)).
 Source: DeLong, DeLong, Clarke-Pearson 1988. AP = sum of (R_n - R_(n-1)) P_n over descending thresholds.
+KS = largest |share of positives - share of negatives| up to a score (Kolmogorov-Smirnov, two samples), from the whole number `apart` = n_pos n_neg times it.
 
 Expected: a row of score p is p positives and 1 - p negatives, which is the trapezoid under the expected curve (CBPE, NannyML). The order is that of the calibrated score; that of
 the raw score gives the same area, because calibration is monotone and rows it ties share one slope. The variance is of the AUC that will be realised if labels are drawn by the
@@ -21,6 +22,7 @@ placed as (
         running.target, running.pos, running.neg, targets.n_pos, targets.n_neg, targets.naive_n_pos, targets.naive_n_neg, targets.n,
         {{ baton.below() }} as below,
         {{ baton.above() }} as above,
+        abs(pos_up_to * targets.n_neg - neg_up_to * targets.n_pos) as apart,
         running.pos * (targets.n_pos - pos_up_to + running.pos)
             / cast(nullif(targets.n_pos - pos_up_to + running.pos + targets.n_neg - neg_up_to + running.neg, 0) as {{ double }}) as hits,
         {%- set pos, pos_up_to = '(running.pos + open_pos)', '(pos_up_to + open_pos_up_to)' %}
@@ -28,7 +30,9 @@ placed as (
         case when is_open then n_here - {{ pos }} end as naive_neg,
         {{ baton.below('naive_') }} as naive_below,
         {{ baton.above('naive_') }} as naive_above,
+        case when is_open then abs({{ pos_up_to }} * targets.naive_n_neg - (n_up_to - {{ pos_up_to }}) * targets.naive_n_pos) end as naive_apart,
         case when is_open then {{ pos }} * (targets.naive_n_pos - {{ pos_up_to }} + {{ pos }}) / cast(targets.n - n_up_to + n_here as {{ double }}) end as naive_hits,
+        abs(expected_up_to / 1e12 * targets.n - n_up_to * targets.naive_score_sum) as expected_apart,
         expected / 1e12 as p,
         (expected / 1e12) * (1 - expected / 1e12 / n_here) as spread,
         targets.naive_score_sum as p_all,
@@ -47,6 +51,7 @@ rank_sums as (
         p_all,
         n - p_all as q_all,
         n,
+        max(expected_apart) as expected_apart,
         {{ baton.stable_sum('p * q_below / (1e0 * n * n)', 18) }} * n * n as p_q_below,
         {{ baton.stable_sum('p * precision_from / n', 18) }} * n as p_precision,
         {{ baton.stable_sum('spread / n', 18) }} as spread_0,
@@ -60,7 +65,8 @@ expected_ranks as (
     select
         rank_sums.*,
         p_q_below / nullif(p_all * q_all, 0) as expected_roc_auc,
-        p_precision / nullif(p_all, 0) as expected_average_precision
+        p_precision / nullif(p_all, 0) as expected_average_precision,
+        expected_apart / nullif(p_all * q_all, 0) as expected_ks
     from rank_sums
 ),
 
@@ -87,11 +93,12 @@ ranks as (
     {{ return("2 * (targets.n_pos - pos_up_to) + running.pos") }}
 {% endmacro %}
 
-{# roc_auc, average_precision and DeLong's variance of one reading; null with one class only. #}
+{# roc_auc, average_precision, ks and DeLong's variance of one reading; null with one class only. #}
 {% macro rank_columns(prefix) -%}
         {%- set pos, neg, below, above, n_pos, n_neg = prefix ~ 'pos', prefix ~ 'neg', prefix ~ 'below', prefix ~ 'above', prefix ~ 'n_pos', prefix ~ 'n_neg' -%}
         cast(sum({{ pos }} * {{ below }}) as {{ baton.type_double() }}) / nullif(2e0 * {{ n_pos }} * {{ n_neg }}, 0) as {{ prefix }}roc_auc,
         case when {{ n_neg }} > 0 then {{ baton.stable_sum(prefix ~ 'hits', 12) }} / nullif({{ n_pos }}, 0) end as {{ prefix }}average_precision,
+        max({{ prefix }}apart) / nullif(1e0 * {{ n_pos }} * {{ n_neg }}, 0) as {{ prefix }}ks,
         {{ baton.placement_variance(pos, below, n_pos, n_neg) }} + {{ baton.placement_variance(neg, above, n_neg, n_pos) }} as {{ prefix }}variance
 {%- endmacro %}
 

@@ -33,6 +33,7 @@ value_all, value_none, lift, value_deviation, lift_deviation, n_labelled and met
         {{ rate }}, {{ baton.wilson(rate, rate ~ '_n', '-') }} as {{ rate }}_low, {{ baton.wilson(rate, rate ~ '_n', '+') }} as {{ rate }}_high,
         {%- endfor %}
         {{ own.average_precision }} as average_precision,
+        {{ own.ks }} as ks,
         {{ own.log_loss }} as log_loss,
         {{ own.brier }} as brier,
         {{ baton.money('value', has_value) }} as value,

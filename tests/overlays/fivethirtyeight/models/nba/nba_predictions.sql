@@ -1,5 +1,5 @@
 {{
     baton.external_predictions(
-        'nba', forecasts=ref('staging_nba_games'), score='team1_wins_chance', as_of='day_begins_at', where='exclusion_reason is null'
+        'nba', forecasts=ref('staging_nba_games'), score='team1_wins_chance', as_of='day_begins_at', excluded='exclusion_reason is not null'
     )
 }}

@@ -1,0 +1,14 @@
+{#
+Calibration as it was known at an instant; columns of `baton.calibration`. One row per (window_kind, window_end, model_version, bin). Limits: see as_known_at.sql.
+
+product:     name of the exposure
+predictions: the append-only prediction log
+events:      the outcome model in the form of `baton.event_versions`
+known_at:    the instant, UTC: '2026-11-02 00:00:00'
+scoring_set: (entity, as_of) with slices and amounts; none where the log carries them itself
+#}
+{% macro calibration_as_known_at(product, predictions, events, known_at, scoring_set=none) %}
+    {% if not execute %}{{ return('') }}{% endif %}
+    {% set sql = adapter.dispatch('calibration', 'baton')(product, 'baton_then_hourly', 'baton_then_decisions', 'baton_then_outcomes') %}
+    {{ return(baton.table_as_known_at(product, predictions, events, known_at, scoring_set, 'calibration', sql, {'baton_then_hourly': baton.hourly_then(product)})) }}
+{% endmacro %}
