@@ -2,7 +2,7 @@
 """Made data for the monitoring benchmark: a prediction log with its features, the scored population and outcome events.
 
 Everything is a hash of the row's number, so the same rows come out for any number of threads. `rows` decisions of rows / 3
-leads over 90 days, each lead once per period of 30 days. 10 % of the decisions stand elsewhere in their period than on its
+leads over 90 days (or of fewer leads over more days), each lead once per period of 30 days. 10 % of the decisions stand elsewhere in their period than on its
 first day, so that some leads appear twice in a window of 28 days. On top of that 3 % of the log are scores of a challenger
 (role shadow) and 2 % are leads scored again the next day, which decide nothing. Outcomes come late (2 days on average; some after the
 horizon of 7 days), become known later still, and 5 % of them never arrive. Two versions; f3, f4 and c2 drift, f6 and c1 have nulls.
@@ -56,10 +56,16 @@ create or replace temp macro exponential(i, s) as -ln(u(i, s));
 
 @dataclass(frozen=True)
 class Shape:
-    """How many decisions, and whether a lead is scored with its day's batch at midnight or at any second of the day."""
+    """How many decisions over how many days (periods of 30), and whether a lead is scored with its day's batch at midnight or at any second of the day."""
 
     rows: int
     stream: bool = False
+    days: int = DAYS
+
+    @property
+    def first(self) -> datetime:
+        """A longer history begins earlier and ends on the same day."""
+        return LAST - timedelta(days=self.days)
 
 
 def make(con: "duckdb.DuckDBPyConnection", shape: Shape) -> None:
@@ -85,21 +91,22 @@ def make(con: "duckdb.DuckDBPyConnection", shape: Shape) -> None:
 
 def _plan(shape: Shape) -> str:
     """One row per row of the log in the order of writing: decision number i, and kind 0 first, 1 shadow, 2 next day."""
-    first = f"timestamp '{FIRST}'"
-    leads = -(-shape.rows // 3)
+    first = f"timestamp '{shape.first}'"
+    periods = shape.days // 30
+    leads = -(-shape.rows // periods)
     phase = f"(({bucket_sql('lead_id', 30, 'period|leads')} - date_diff('day', timestamp '1970-01-01', {first})) % 30 + 30) % 30"
     second = "to_microseconds((u(i, 5) * 86399e6)::bigint)" if shape.stream else "interval 0 second"
     return f"""
     create temp table plan as
     with leads as (select e, 'L' || e as lead_id, {phase} as phase from range({leads}) r(e)),
     decided as (
-        select 3 * e + p as i, lead_id, phase + 30 * p as start,
+        select {periods} * e + p as i, lead_id, phase + 30 * p as start,
             case when u(3 * e + p, 1) < 0.1 then (u(3 * e + p, 2) * 27)::integer else 0 end as later
-        from leads, range(3) q(p)
-        where 3 * e + p < {shape.rows}
+        from leads, range({periods}) q(p)
+        where {periods} * e + p < {shape.rows}
     ),
     placed as (
-        select i, lead_id, {first} + to_days(start::integer + case when start + later < {DAYS} then later else 0 end) + {second} as as_of
+        select i, lead_id, {first} + to_days(start::integer + case when start + later < {shape.days} then later else 0 end) + {second} as as_of
         from decided
     ),
     written as (
@@ -108,7 +115,7 @@ def _plan(shape: Shape) -> str:
         union all select i, 2, lead_id, as_of + interval 1 day from placed where u(i, 4) < 0.02 and as_of < timestamp '{LAST}' - interval 1 day
     )
     select *, if(kind = 1, 'shadow', 'champion') as role, as_of + {"interval 1 minute" if shape.stream else "interval 6 hour"} as predicted_at,
-        date_diff('second', {first}, as_of) / {DAYS * 86400.0} as age
+        date_diff('second', {first}, as_of) / {shape.days * 86400.0} as age
     from written
     order by predicted_at, i"""
 

@@ -64,7 +64,10 @@ class Project:
         self.folder, self.path, self.now = folder, path, now
         duck = {
             "type": "duckdb", "path": str(path), "threads": 1,
-            "settings": {"TimeZone": "UTC", "memory_limit": memory, "threads": 2},
+            "settings": {
+                "TimeZone": "UTC", "memory_limit": memory, "threads": 2,
+                "checkpoint_threshold": "128MB",  # as in Baton's own profile
+            },
         }  # fmt: skip
         exposure = {"name": "leads", "type": "ml", "owner": {"name": "ml"}, "config": {"meta": {"product": product}}}
         self._write("dbt_project.yml", {"name": "bench", "version": "1.0", "config-version": 2, "profile": "bench"})

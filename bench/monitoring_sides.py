@@ -37,7 +37,7 @@ def connect(path: Path, memory: str = "4GiB") -> duckdb.DuckDBPyConnection:
 def prepare(asked: argparse.Namespace) -> dict[str, Any]:
     """The raw tables, and the reference."""
     with connect(asked.folder / "prepared.duckdb") as con:
-        make(con, Shape(asked.rows, asked.stream))
+        make(con, Shape(asked.rows, asked.stream, asked.days))
     return {"mib": (asked.folder / "prepared.duckdb").stat().st_size / 2**20}
 
 
@@ -155,6 +155,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--stream", action="store_true")
+    parser.add_argument("--days", type=int, default=90, help="length of the history, in periods of 30 days")
     parser.add_argument("--models")
     parser.add_argument("--windows")
     parser.add_argument("--no-slices", action="store_true")

@@ -14,7 +14,10 @@ OF_THE_RUN = {
 VOLATILE = {"built_at", "evaluated_at"} | OF_THE_RUN
 COMPARING = {"daily"}  # their events do not say when they arrived: every decision is compared
 PERFORMANCE_KEY = "window_kind, window_end, slice_name, slice_value, model_version, basis"
-HOURLY_KEY = ("hour", "slice_name", "slice_value", "model_version", "kind", "part", "calibration_bin", "score_bin")
+HOURLY_KEY = (
+    "hour", "slice_name", "slice_value", "model_version", "kind", "part", "calibration_bin", "predicted_label",
+    "seen_label", "score_bin",
+)  # fmt: skip
 
 
 class Built(World):
@@ -133,7 +136,12 @@ class Built(World):
 
 def added_up(macros: MacroHarness, table: str) -> str:
     """Sums over batches; cells that everything was taken off are no rows."""
-    sums = [*macros.evaluate("hourly_counts"), *macros.evaluate("hourly_fractions"), "expected", "content"]
+    sums = [
+        *macros.evaluate("hourly_stored_counts"),
+        *macros.evaluate("hourly_stored_fractions"),
+        "expected",
+        "content",
+    ]
     return f"""
     select {", ".join(HOURLY_KEY)}, spec_hash, {", ".join(f"sum({name}) as {name}" for name in sums)}
     from {table} group by all having {" or ".join(f"sum({name}) <> 0" for name in sums)}"""

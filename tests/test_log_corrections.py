@@ -146,7 +146,11 @@ def test_a_label_alone_changes_its_hour(macros, portable):
     said = world.write("a", 1)
     world.happen("a", 2, 0.0, None)
     world.refreshed(portable)
-    count = "select sum(tp) as tp, sum(fn) as fn from performance_hourly where kind = 'sums' and slice_name = 'overall'"
+    cell = "coalesce(sum(case when predicted_label = {} and seen_label = 1 then n end), 0)"
+    count = (
+        f"select {cell.format(1)} as tp, {cell.format(0)} as fn from performance_hourly "
+        "where kind = 'sums' and slice_name = 'overall'"
+    )
     assert macros.query(count) == [{"tp": 0, "fn": 0}]
     said["predicted_label"] = 1
     world.refreshed(portable)

@@ -76,7 +76,7 @@ whose decision is gone, as it can be with a log from elsewhere. Then every outco
         {% do run.update(has_gone=baton.only_row(baton.outcomes_without_decision(decisions, run.built)).n | int > 0) %}
     {% endif %}
     {% if run.built is not none and arrived and not run.get('has_gone') %}
-        {% set found = baton.only_row(baton.outcomes_read_until(product, decisions, events, run.built)) %}
+        {% set found = baton.only_row(baton.outcomes_read_until(product, decisions, events, run.built, run.batch - 1)) %}
         {% if found.can_resume | int == 1 %}
             {% do run.update(since={
                 'decisions_batch': found.decisions_batch | int, 'events_arrived': found.events_arrived | int, 'now': "timestamp '" ~ found.evaluated_at ~ "'",
@@ -105,17 +105,16 @@ where decisions.decision_key is null
 
 {#
 One row: how far the newest batch of outcomes had read, when the events happened that came after (from now on and until the year 1 where none did), decided_from: the first
-as_of that can be touched, and can_resume: 1 if what came after it is all that is new.
+as_of that can be touched, and can_resume: 1 if what came after it is all that is new. newest: that batch, a number where it is known.
 #}
-{% macro outcomes_read_until(product, decisions, events, built) %}
+{% macro outcomes_read_until(product, decisions, events, built, newest=none) %}
 {% set parameters = baton.product(product) %}
 {% set horizon = baton.interval(parameters.outcome.horizon) %}
 with newest as (
     select max(decisions_batch) as decisions_batch, max(events_arrived) as events_arrived, max(evaluated_at) as evaluated_at
     from {{ built }}
-    where batch = {{ baton.newest_batch(built) }}
-)
-,
+    where batch = {{ newest or baton.newest_batch(built) }}
+),
 
 happened as (
     select min(event_at) as first_at, max(event_at) as last_at
@@ -146,6 +145,6 @@ select
 from newest
 cross join happened
 cross join (select min(as_of) as first_at from touchable) as decided
-cross join (select min(batch) as lowest, max(batch) as highest from {{ decisions }}) as batches
+cross join (select {{ baton.oldest_batch(decisions) }} as lowest, {{ baton.newest_batch(decisions) }} as highest) as batches
 cross join (select coalesce(max(arrived), 0) as highest from {{ events }}) as arrivals
 {% endmacro %}

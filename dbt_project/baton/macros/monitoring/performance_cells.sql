@@ -8,9 +8,12 @@ where a window of hours is declared, `day_cells` up to as_of(now) always. Sums c
 parts as (
     select
         {{ baton.hour_number('hour') }} as hour_tick, slice_name, slice_value, model_version as version, calibration_bin, part,
-        {{ (baton.hourly_counts() + baton.hourly_fractions()) | join(', ') }}, content
+        {%- for name, expression in baton.hourly_reading().items() %}
+        {{ expression }} as {{ name }},
+        {%- endfor %}
+        content
     from {{ hourly }}
-    where kind = 'sums' and hour <= {{ baton.this_hour() }}
+    where kind in ('sums', 'expected') and hour <= {{ baton.this_hour() }}
 ),
 
 hourly_cells as (

@@ -8,7 +8,7 @@ worth, worth_all, worth_none: money under seen_label, of the decision and had ev
             Without a predicted label nothing was decided: all are null, so that what is compared is of the same rows
 
 only:   condition on `facts` columns entity, hour, version, slice_i; none for all rows.
-signed: outcomes have a column sign, 1 for what is added to a sum and -1 for what is taken off; it is kept.
+signed: outcomes have columns sign, 1 for what is added to a sum and -1 for what is taken off, and is_new, 1 where the decision was not counted before; they are kept.
 #}
 {% macro performance_facts(parameters, decisions, outcomes, only=none, signed=false) %}
 joined as (
@@ -25,7 +25,7 @@ joined as (
         {{ baton.cell_value(parameters, 'fn') }} as worth_fn,
         {{ baton.cell_value(parameters, 'tn') }} as worth_tn,
         {{ baton.fact_checksum(parameters) }} as content
-        {%- if signed %}, outcomes.sign{% endif %}
+        {%- if signed %}, outcomes.sign, outcomes.is_new{% endif %}
     from {{ decisions }} as decisions
     inner join {{ outcomes }} as outcomes on decisions.decision_key = outcomes.decision_key
     where {{ baton.hour_of('decisions.as_of') }} <= {{ baton.this_hour() }}

@@ -5,11 +5,12 @@ product:   name of the exposure
 decisions: output of `baton.decisions`
 outcomes:  output of `baton.outcomes`
 
-One row per (hour, slice_name, slice_value, model_version, kind, part, calibration_bin, score_bin, batch): what one refresh added. hour is the full hour at or after as_of; slices
+One row per (hour, slice_name, slice_value, model_version, kind, the keys of its kind, batch): what one refresh added. hour is the full hour at or after as_of; slices
 are `overall`/`all` and every value of every declared slice, '(none)' where it is missing. part: `matured` (cohort closed, label known) or `open`, whose label is what has been seen so far.
-kind `sums`:   per calibration_bin (floor(10 score), 0 to 9): counts, losses, money, expected cells. A window's number is a sum of these rows.
-kind `scores`: per score_bin (0.025 wide in log-odds): n, n_pos and expected, the histogram that ranks. Counts of the two kinds must not be added together.
-Columns: see `hourly_columns`. Fractions are whole numbers of 10^-digits (`performance_fractions`), so that a sum does not depend on the order of its rows. A number of an hour is
+kind `sums`:     per part, calibration_bin (floor(10 score), 0 to 9), predicted_label and seen_label: counts, losses, money. tp is n where both labels are 1.
+kind `expected`: per calibration_bin and predicted_label: what follows from the scores alone. Written once; no outcome moves it.
+kind `scores`:   per part and score_bin (0.025 wide in log-odds): n, n_pos and expected, the histogram that ranks. Counts of two kinds must not be added together.
+Columns: see `hourly_columns`; keys and sums of other kinds are null. How they are read: `hourly_reading`. Fractions are whole numbers of 10^-digits (`performance_fractions`), so that a sum does not depend on the order of its rows. A number of an hour is
 the sum over its batches: a decision whose outcome changed is taken off where it stood and added where it stands, so rows of later batches may be negative.
 
 Incremental: only decisions whose outcome was written since the last refresh are read (`hourly_changes`). Where that does not say everything (a decision moved, the clock goes
@@ -51,28 +52,31 @@ with
 
 {{ baton.hourly_scores(parameters.slices, since is not none) }}
 
-select
-    hour, slice_name, slice_value, model_version, 'sums' as kind, part, calibration_bin, cast(null as integer) as score_bin,
-    {{ baton.hourly_counts() | join(', ') }}, {{ baton.hourly_fractions() | join(', ') }}, cast(null as bigint) as expected, content,
-    {{ ending }}
-from slice_sums
+{{ baton.hourly_rows('slice_sums', 'sums', ['part', 'calibration_bin', 'predicted_label', 'seen_label'],
+    (baton.hourly_conditions().keys() | list) + (baton.hourly_amounts().keys() | list) + ['content'], ending, {'n_pos': 'case seen_label when 1 then n else 0 end'}) }}
 union all
-select
-    hour, slice_name, slice_value, model_version, 'scores' as kind, part, cast(null as integer) as calibration_bin, score_bin,
-    {% for name in baton.hourly_counts() %}{{ name if name in ('n', 'n_pos') else 'cast(null as bigint) as ' ~ name }}, {% endfor %}
-    {% for name in baton.hourly_fractions() %}cast(null as decimal(38, 0)) as {{ name }}, {% endfor %}expected, cast(null as bigint) as content,
-    {{ ending }}
-from slice_scores
+{{ baton.hourly_rows('slice_expected', 'expected', ['calibration_bin', 'predicted_label'], ['n'] + (baton.hourly_expected_amounts().keys() | list), ending) }}
+union all
+{{ baton.hourly_rows('slice_scores', 'scores', ['part', 'score_bin'], ['n', 'n_pos', 'expected'], ending) }}
 {%- if since is not none %}
 where n <> 0 or n_pos <> 0 or expected <> 0
 {%- elif built is not none %}
 union all
-select
-    hour, cast(null as {{ dbt.type_string() }}), cast(null as {{ dbt.type_string() }}), cast(null as {{ dbt.type_string() }}), cast(null as {{ dbt.type_string() }}),
-    cast(null as {{ dbt.type_string() }}), cast(null as integer), cast(null as integer),
-    {% for name in baton.hourly_counts() %}{{ '0' if name == 'n' else 'cast(null as bigint)' }}, {% endfor %}
-    {% for name in baton.hourly_fractions() %}cast(null as decimal(38, 0)), {% endfor %}cast(null as bigint), cast(null as bigint),
-    {{ ending }}
-from touched_hours
+{{ baton.hourly_rows('touched_hours', none, [], [], ending) }}
 {%- endif %}
 {% endmacro %}
+
+{# Rows of one kind (none: marks of hours that are computed anew), in the columns of `hourly_columns`: those it has, null elsewhere. More: expressions by name. #}
+{% macro hourly_rows(relation, kind, keys, sums, ending, more={}) -%}
+{%- set text, types = dbt.type_string(), {} -%}
+{%- for name in baton.hourly_keys() %}{% do types.update({name: 'integer' if name.endswith('_bin') or name.endswith('_label') else text}) %}{% endfor -%}
+{%- for name in baton.hourly_stored_counts() + ['expected', 'content'] %}{% do types.update({name: 'bigint'}) %}{% endfor -%}
+{%- for name in baton.hourly_stored_fractions() %}{% do types.update({name: 'decimal(38, 0)'}) %}{% endfor -%}
+{%- set own = ['hour'] + (['slice_name', 'slice_value', 'model_version'] if kind is not none else []) + keys + sums -%}
+select
+    {%- for name in types %}
+    {% if name in own %}{{ name }}{% elif name == 'kind' and kind is not none %}{{ baton.quoted(kind) }} as kind{% else %}{{ more.get(name, 'cast(null as ' ~ types[name] ~ ')') }} as {{ name }}{% endif %},
+    {%- endfor %}
+    {{ ending }}
+from {{ relation }}
+{%- endmacro %}

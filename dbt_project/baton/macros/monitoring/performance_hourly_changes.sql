@@ -1,6 +1,6 @@
 {#
-CTEs `signed_outcomes` and `changed_decisions`: what a refresh adds to the hours (sign 1) and takes off them (sign -1, with the state as it was counted), and the decisions
-these are of (perhaps a few more; they are joined by key).
+CTEs `signed_outcomes` and `changed_decisions`: what a refresh adds to the hours (sign 1; is_new 1 where the decision was not counted before) and takes off them (sign -1, with the
+state as it was counted), and the decisions these are of (perhaps a few more; they are joined by key).
 
 Changed are decisions whose outcome was written since. A decision was counted before if its outcome had an earlier row and its hour had ended by then; hours that ended since
 then bring theirs in. since: {outcomes_batch, counted_until} of the last refresh, as expressions.
@@ -14,17 +14,19 @@ changed_outcomes as (
 ),
 
 signed_outcomes as (
-    select {{ kept }}, state, is_restated, outcome_label, 1 as sign
+    select
+        {{ kept }}, state, is_restated, outcome_label, 1 as sign,
+        case when previous_batch is not null and as_of <= {{ since.counted_until }} then 0 else 1 end as is_new
     from changed_outcomes
     where as_of <= {{ baton.this_hour() }}
     union all
-    select {{ kept }}, state, is_restated, outcome_label, 1 as sign
+    select {{ kept }}, state, is_restated, outcome_label, 1 as sign, 1 as is_new
     from {{ outcomes }}
     where batch <= {{ since.outcomes_batch }} and as_of > {{ since.counted_until }} and as_of <= {{ baton.this_hour() }}
     union all
     select
         {{ kept }}, previous_state, previous_is_restated,
-        case when previous_state = 'positive' then 1 when previous_state in ('negative', 'late_positive') then 0 end, -1 as sign
+        case when previous_state = 'positive' then 1 when previous_state in ('negative', 'late_positive') then 0 end, -1 as sign, 0 as is_new
     from changed_outcomes
     where previous_batch is not null and as_of <= {{ since.counted_until }}
 ),
@@ -74,7 +76,7 @@ hours must be compared) and all_hours (whether later batches have outgrown the f
     {% set run = baton.run_of(product, 'performance_hourly', ['outcomes_batch', 'counted_until']) %}
     {% do run.update(outcomes_batch=baton.newest_batch(outcomes), since=none, all_hours=false) %}
     {% if run.built is not none %}
-        {% set found = baton.only_row(baton.hourly_read_until(outcomes, run.built)) %}
+        {% set found = baton.only_row(baton.hourly_read_until(outcomes, run.built, run.batch - 1)) %}
         {% do run.update(all_hours=found.is_outgrown | int == 1) %}
         {% if found.can_resume | int == 1 and not run.all_hours %}
             {% do run.update(since={'outcomes_batch': found.outcomes_batch | int, 'counted_until': "timestamp '" ~ found.counted_until ~ "'"}) %}
@@ -85,9 +87,10 @@ hours must be compared) and all_hours (whether later batches have outgrown the f
 
 {#
 One row: how far the newest batch of performance_hourly had read; can_resume: 1 if every outcome written since says what was counted for it (it was written once since, and
-its decision did not move); is_outgrown: 1 if later batches hold more rows than the first.
+its decision did not move); is_outgrown: 1 if later batches hold more rows than the first. newest: the newest batch of performance_hourly, a number where it is known.
 #}
-{% macro hourly_read_until(outcomes, built) %}
+{% macro hourly_read_until(outcomes, built, newest=none) %}
+{% set newest = newest or baton.newest_batch(built) %}
 select
     newest.outcomes_batch,
     cast(newest.counted_until as {{ dbt.type_string() }}) as counted_until,
@@ -100,15 +103,15 @@ select
 from (
     select max(outcomes_batch) as outcomes_batch, max(counted_until) as counted_until
     from {{ built }}
-    where batch = {{ baton.newest_batch(built) }}
+    where batch = {{ newest }}
 ) as newest
-cross join (select min(batch) as lowest, max(batch) as highest from {{ outcomes }}) as written
+cross join (select {{ baton.oldest_batch(outcomes) }} as lowest, {{ baton.newest_batch(outcomes) }} as highest) as written
 cross join (
     select count(*) as n
     from {{ outcomes }}
-    where batch > (select max(outcomes_batch) from {{ built }} where batch = {{ baton.newest_batch(built) }})
-        and (previous_batch > (select max(outcomes_batch) from {{ built }} where batch = {{ baton.newest_batch(built) }}) or previous_as_of is not null)
+    where batch > (select max(outcomes_batch) from {{ built }} where batch = {{ newest }})
+        and (previous_batch > (select max(outcomes_batch) from {{ built }} where batch = {{ newest }}) or previous_as_of is not null)
 ) as twice
-cross join (select count(*) as n from {{ built }} where batch > (select min(batch) from {{ built }})) as added
+cross join (select count(*) as n from {{ built }} where batch > {{ baton.oldest_batch(built) }}) as added
 cross join (select count(*) as n from {{ built }}) as stored
 {% endmacro %}

@@ -11,7 +11,8 @@ is read from that). So a table that was built anew has no row up to the number i
         materialized='incremental',
         incremental_strategy='append',
         on_schema_change='sync_all_columns',
-        pre_hook=["{{ baton.forget_other_specs('" ~ product ~ "', '" ~ table ~ "') }}", "{{ baton.forget_other_hashes('" ~ product ~ "') }}"],
+        pre_hook=["{{ baton.forget_other_specs('" ~ product ~ "', '" ~ table ~ "') }}"]
+            + (["{{ baton.forget_other_hashes('" ~ product ~ "') }}"] if table != 'performance_hourly' else []),
         post_hook="{{ baton.forget_replaced('" ~ product ~ "', '" ~ table ~ "') }}"
     ) %}
 {% endmacro %}
@@ -23,12 +24,14 @@ full refresh, or where the table has not all of `columns` or another entity_hash
 {% macro run_of(product, table, columns=[]) %}
     {% set run = {'batch': (1000 * run_started_at.timestamp()) | int, 'built': none} %}
     {% set existing = load_cached_relation(this) %}
-    {% if existing is none or not baton.has_columns(existing, ['batch'] + columns) %}{{ return(run) }}{% endif %}
-    {% set found = baton.only_row('select coalesce(max(batch), 0) + 1 as batch, (select spec_hash from ' ~ existing ~ ' limit 1) as spec_hash from ' ~ existing) %}
+    {% if existing is none %}{{ return(run) }}{% endif %}
+    {% set entity = baton.product(product).entity %}
+    {% set has_entities = 'entity_hash' in columns %}
+    {% if not baton.has_columns(existing, ['batch', 'spec_hash'] + columns + ([entity] if has_entities else [])) %}{{ return(run) }}{% endif %}
+    {% set found = baton.only_row('select coalesce(' ~ baton.newest_batch(existing) ~ ', 0) + 1 as batch, (select spec_hash from ' ~ existing ~ ' limit 1) as spec_hash, '
+        ~ (baton.other_hash(product, existing) if has_entities else '0') ~ ' as has_other_hash') %}
     {% do run.update(batch=found.batch | int) %}
-    {% set is_kept = is_incremental() and found.spec_hash == baton.spec_hash(product, table) %}
-    {% if is_kept and 'entity_hash' in columns %}{% set is_kept = baton.entities_found(existing, baton.product(product).entity) %}{% endif %}
-    {% if is_kept %}{% do run.update(built=existing) %}{% endif %}
+    {% if is_incremental() and found.spec_hash == baton.spec_hash(product, table) and found.has_other_hash | int == 0 %}{% do run.update(built=existing) %}{% endif %}
     {{ return(run) }}
 {% endmacro %}
 
@@ -48,25 +51,27 @@ full refresh, or where the table has not all of `columns` or another entity_hash
 
 {% macro default__entity_hash(entity) %}{{ return(baton.bucket(entity, '4294967296', 'entity')) }}{% endmacro %}
 
-{# A tenth of the cost of md5, but another version of DuckDB may have another one: see `entities_found`. #}
+{# A tenth of the cost of md5, but another version of DuckDB may have another one: see `other_hash`. #}
 {% macro duckdb__entity_hash(entity) %}{{ return('cast(hash(cast(' ~ entity ~ ' as varchar)) >> 1 as bigint)') }}{% endmacro %}
 
-{# Whether entities of a table are found by the hash of today; by its first row, since all rows are of one kind. #}
-{% macro entities_found(relation, entity) %}
-    {% set found = baton.only_row('select coalesce(max(case when entity_hash <> ' ~ baton.entity_hash(entity) ~ ' then 1 else 0 end), 0) as n from (select * from ' ~ relation ~ ' limit 1) as first_row') %}
-    {{ return(found.n | int == 0) }}
+{# 1 if entities of a table are not found by the hash of today, else 0; an expression. #}
+{% macro other_hash(product, relation) %}
+    {% set differs = 'entity_hash <> ' ~ baton.entity_hash(baton.product(product).entity) %}
+    {{ return('(select coalesce(max(case when ' ~ differs ~ ' then 1 else 0 end), 0) from (select * from ' ~ relation ~ ' limit 1) as hashed)') }}
 {% endmacro %}
 
 {# Delete everything where the hash has changed; `run_of` knows, and all rows are computed. #}
 {% macro forget_other_hashes(product) %}
-    {% if not execute or not is_incremental() or not baton.has_columns(this, ['entity_hash']) %}{{ return('') }}{% endif %}
-    {% if baton.entities_found(this, baton.product(product).entity) %}{{ return('') }}{% endif %}
+    {% if not execute or not is_incremental() or not baton.has_columns(this, ['entity_hash', baton.product(product).entity]) %}{{ return('') }}{% endif %}
+    {% if baton.only_row('select ' ~ baton.other_hash(product, this) ~ ' as n').n | int == 0 %}{{ return('') }}{% endif %}
     {{ log('the hash of entities is another one: ' ~ this ~ ' is computed anew', info=true) }}
     {{ return('delete from ' ~ this) }}
 {% endmacro %}
 
-{# The newest batch of a table; a statistic of the table on DuckDB, no scan. #}
-{% macro newest_batch(relation) %}{{ return('(select max(batch) from ' ~ relation ~ ')') }}{% endmacro %}
+{# The newest batch of a table, as an expression. Not max(): where rows have been deleted, DuckDB scans all of them for it, and finds the first of an order by its zone maps. #}
+{% macro newest_batch(relation) %}{{ return('(select batch from ' ~ relation ~ ' order by batch desc limit 1)') }}{% endmacro %}
+
+{% macro oldest_batch(relation) %}{{ return('(select batch from ' ~ relation ~ ' order by batch limit 1)') }}{% endmacro %}
 
 {# What a post-hook deletes: nothing, at the price of one count, where no row of the newest batch takes the place of another. #}
 {% macro forget_replaced(product, table) %}
@@ -82,18 +87,20 @@ full refresh, or where the table has not all of `columns` or another entity_hash
 {# Delete the decisions whose place a row of the newest batch took. #}
 {% macro forget_replaced_decisions(relation, product) %}
     {% if not execute %}{{ return('') }}{% endif %}
+    {% set newest = baton.newest_batch(relation) %}
     {% set per = baton.product(product).decide.per %}
-    {% set moved = 'from ' ~ relation ~ ' where batch = ' ~ baton.newest_batch(relation) ~ ' and is_moved = 1' %}
-    {% set sql = 'delete from ' ~ relation ~ ' where batch < ' ~ baton.newest_batch(relation) ~ ' and decision_key in (select decision_key ' ~ moved ~ ')' %}
+    {% set moved = 'from ' ~ relation ~ ' where batch = ' ~ newest ~ ' and is_moved = 1' %}
+    {% set sql = 'delete from ' ~ relation ~ ' where batch < ' ~ newest ~ ' and decision_key in (select decision_key ' ~ moved ~ ')' %}
     {% if per == 'entity' %}{{ return(sql) }}{% endif %}
     {{ return(sql ~ ' and as_of >= (select min(as_of) ' ~ moved ~ ') - ' ~ baton.interval(per) ~ ' and as_of <= (select max(as_of) ' ~ moved ~ ') + ' ~ baton.interval(per)) }}
 {% endmacro %}
 
 {# Delete the outcomes that a row of the newest batch replaces. The numbers come first: they are compared cheaply, and few keys are left to compare. #}
 {% macro forget_replaced_outcomes(relation, product) %}
-    {% set newest = 'from ' ~ relation ~ ' where batch = ' ~ baton.newest_batch(relation) ~ ' and previous_batch is not null' %}
-    {{ return('delete from ' ~ relation ~ ' where batch < ' ~ baton.newest_batch(relation) ~ ' and as_of in (select coalesce(previous_as_of, as_of) ' ~ newest
-        ~ ') and entity_hash in (select entity_hash ' ~ newest ~ ') and decision_key in (select decision_key ' ~ newest ~ ')') }}
+    {% set newest = baton.newest_batch(relation) %}
+    {% set replacing = 'from ' ~ relation ~ ' where batch = ' ~ newest ~ ' and previous_batch is not null' %}
+    {{ return('delete from ' ~ relation ~ ' where batch < ' ~ newest ~ ' and as_of in (select coalesce(previous_as_of, as_of) ' ~ replacing
+        ~ ') and entity_hash in (select entity_hash ' ~ replacing ~ ') and decision_key in (select decision_key ' ~ replacing ~ ')') }}
 {% endmacro %}
 
 {# Delete the hours that the newest batch computed anew; it marks them by a row without kind, which a second post-hook deletes. #}

@@ -54,6 +54,7 @@ Floors and training parameters are left out: they change no number. The number i
     {% if table != 'decisions' %}{% do used.update(outcome=parameters.outcome) %}{% endif %}
     {% if parameters.outcome.delay_by %}{% do used.update(delay_by=parameters.outcome.delay_by) %}{% endif %}
     {% if table.startswith('performance') or table == 'calibration' %}{% do used.update(definitions=5) %}{% endif %}
+    {% if table == 'performance_hourly' %}{% do used.update(definitions=6) %}{% endif %}
     {% if table in ('performance', 'calibration') %}{% do used.update(windows=baton.windows(parameters.monitor), min_n=parameters.monitor.min_n) %}{% endif %}
     {{ return(local_md5(tojson(used, sort_keys=true))) }}
 {% endmacro %}
