@@ -1,9 +1,9 @@
 {#
-CTE `members`: the decisions of the windows to compute, and macro `target_members`, which joins them to targets: one row per target and decision in it.
+CTE `members`: the decisions of the windows to compute (all, where every window is: a condition that keeps every row makes the engine expect few), and macro `target_members`, which joins them to targets: one row per target and decision in it.
 #}
-{% macro performance_members(parameters, decisions, outcomes) %}
+{% macro performance_members(parameters, decisions, outcomes, built=none) %}
 {{ baton.performance_facts(parameters, decisions, outcomes,
-    'tick_of_hour > (select after_hour from scope) and tick_of_hour <= (select last_hour from scope)') }},
+    'tick_of_hour > (select after_hour from scope) and tick_of_hour <= (select last_hour from scope)' if built is not none else none) }},
 
 members as (
     select
