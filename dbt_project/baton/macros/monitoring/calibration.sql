@@ -132,25 +132,24 @@ CTE `repeats`: what entities with several matured decisions in one window and bi
 x_pn = sum P (N - 1), x_nn = sum N (N - 1), again = sum N - 1. A window looks only at decisions whose entity has another one in it, in the same bin.
 #}
 {% macro calibration_repeats(parameters, decisions, outcomes, windows) %}
-spaced as (
+matured as (
     select
-        entity, version, calibration_bin, label, tick_of_hour as hour_tick, {{ baton.day_number('tick_of_hour') }} as day_tick,
-        {{ baton.nearest_decision() }} as gap
-    from (
-        select
-            decisions.{{ parameters.entity }} as entity,
-            coalesce(cast(decisions.model_version as {{ dbt.type_string() }}), '(none)') as version,
-            {{ baton.calibration_bin('decisions.score') }} as calibration_bin,
-            outcomes.outcome_label as label,
-            {{ baton.hour_number(baton.hour_of('decisions.as_of')) }} as tick_of_hour
-        from {{ decisions }} as decisions
-        inner join {{ outcomes }} as outcomes on decisions.decision_key = outcomes.decision_key
-        where outcomes.outcome_label is not null and {{ baton.hour_of('decisions.as_of') }} <= {{ baton.this_hour() }}
-    ) as matured
+        decisions.{{ parameters.entity }} as entity,
+        coalesce(cast(decisions.model_version as {{ dbt.type_string() }}), '(none)') as version,
+        {{ baton.calibration_bin('decisions.score') }} as calibration_bin,
+        outcomes.outcome_label as label,
+        {{ baton.hour_number(baton.hour_of('decisions.as_of')) }} as hour_tick
+    from {{ decisions }} as decisions
+    inner join {{ outcomes }} as outcomes on decisions.decision_key = outcomes.decision_key
+    where outcomes.outcome_label is not null and {{ baton.hour_of('decisions.as_of') }} <= {{ baton.this_hour() }}
+),
+
+spaced as (
+    {{ baton.nearest_decisions('matured', 'hour_tick', ['version', 'calibration_bin', 'label']) }}
 ),
 
 close as (
-    select *
+    select spaced.*, {{ baton.day_number('hour_tick') }} as day_tick
     from spaced
     where gap < {{ baton.longest_hours(windows) }}
 ),

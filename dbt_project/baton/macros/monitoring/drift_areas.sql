@@ -67,8 +67,7 @@ ends at 4096. Sums run on over all series; what came before a series is taken of
 
 steps as (
     select
-        series, line, code_before, code, stands, m_known, greatest(abs(after_n), abs(ahead), abs(behind)) / (n_known * m_known) as ks,
-        case when ahead * behind < 0 then 1 else 0 end as is_crossed,
+        series, line, code_before, code, stands, m_known, greatest(abs(after_n), abs(ahead), abs(behind)) / (n_known * m_known) as ks, ahead * behind < 0 as is_crossed,
         case when code < 4096 then {{ baton.drift_area() }} else 0 end
         + case when ahead * behind >= 0 then abs((code - code_before - 1) * stands - passed / m_known) else 0 end as area
     from (
@@ -88,6 +87,15 @@ steps as (
             where places.code >= 0
         ) as looked_up
     ) as shares
+),
+
+-- Crossings are few. Kept beside the sums of their series they need no second look at all steps.
+inside as (
+    select
+        series, max(ks) as ks, {{ baton.stable_sum('area', 9) }} as area,
+        list({'line': line, 'code_before': code_before, 'code': code, 'stands': stands, 'm_known': m_known}) filter (where is_crossed) as crossings
+    from steps
+    group by series
 ),
 
 beyond as (
@@ -114,10 +122,13 @@ crossed as (
     select series, {{ baton.stable_sum(baton.drift_area(), 9) }} as area
     from (
         select
-            steps.series, steps.stands - reference_lines.up_to / steps.m_known as after, 0 as g, 0 as g_place,
-            reference_lines.n / steps.m_known as f, reference_lines.place * reference_lines.n / steps.m_known as f_place
-        from (select *, unnest(range(code_before + 1, code)) as code_between from steps where is_crossed = 1) as steps
-        inner join reference_lines on 4098 * steps.line + steps.code_between = reference_lines.cell
+            crossings.series, crossings.crossing.stands - reference_lines.up_to / crossings.crossing.m_known as after, 0 as g, 0 as g_place,
+            reference_lines.n / crossings.crossing.m_known as f, reference_lines.place * reference_lines.n / crossings.crossing.m_known as f_place
+        from (
+            select series, crossing, unnest(range(crossing.code_before + 1, crossing.code)) as code_between
+            from (select series, unnest(crossings) as crossing from inside) as each_crossing
+        ) as crossings
+        inner join reference_lines on 4098 * crossings.crossing.line + crossings.code_between = reference_lines.cell
     ) as between_codes
     group by series
 ),
@@ -125,7 +136,7 @@ crossed as (
 areas as (
     select ends.series, inside.ks, ends.n_outside, inside.area + coalesce(crossed.area, 0) + ends.tails as area, ends.tails
     from ends
-    inner join (select series, max(ks) as ks, {{ baton.stable_sum('area', 9) }} as area from steps group by series) as inside on ends.series = inside.series
+    inner join inside on ends.series = inside.series
     left join crossed on ends.series = crossed.series
 )
 {%- endmacro %}
@@ -137,10 +148,14 @@ code from -1 to 4096, n, place, up_to, passed; passed_before: without the code i
 {% macro drift_lines() -%}
 compared as (
     select
-        series, version, feature, cast(dense_rank() over (order by version, feature) as integer) as line, n - n_null as n_known, n_reference - n_reference_null as m_known,
-        sum(n - n_null) over (order by series rows between unbounded preceding and current row) - (n - n_null) as n_earlier
-    from totals
-    where kind = 'number' and n > n_null and n_reference > n_reference_null
+        series, version, feature, cast(dense_rank() over (order by version, feature) as integer) as line, n_known, m_known,
+        sum(n_known) over (order by series rows between unbounded preceding and current row) - n_known as n_earlier
+    from (
+        select series, version, feature, sum(n - n_null) as n_known, sum(n_reference - n_reference_null) as m_known
+        from totals
+        where kind = 'number' and n > n_null and n_reference > n_reference_null
+        group by series, version, feature
+    ) as known
 ),
 
 reference_lines as (

@@ -45,7 +45,7 @@ with
 
 {{ baton.performance_targets(windows, built, spec_hash, population) }},
 
-{{ baton.performance_members(parameters, decisions, outcomes) }},
+{{ baton.performance_members(parameters, decisions, outcomes, built) }},
 
 {{ baton.performance_ranks(hourly, slices, windows) }},
 

@@ -80,22 +80,33 @@ people_shifts as (
     {{ baton.period_shifts(parameters, 'people') }}
 ),
 
-units as (
-    select people.entity, {{ baton.period(parameters, 'people.as_of', 'people_shifts.shift') }} as period, min(people.as_of) as as_of
+placed_people as (
+    select people.*, {{ baton.period(parameters, 'people.as_of', 'people_shifts.shift') }} as period
     from people
     inner join people_shifts on people.entity = people_shifts.entity
-    group by 1, 2
+),
+
+-- Most units stand in the population once; only of the others the first row must be looked for.
+repeated_units as (
+    select entity, period, min(as_of) as as_of
+    from placed_people
+    group by entity, period
+    having count(*) > 1
 ),
 
 placed_units as (
     select
         {{ baton.hour_number(baton.hour_of('units.as_of')) }} as hour_tick,
         {%- for slice in slices %}
-        coalesce(cast(people.{{ slice }} as {{ dbt.type_string() }}), '(none)') as slice_{{ loop.index }},
+        coalesce(cast(units.{{ slice }} as {{ dbt.type_string() }}), '(none)') as slice_{{ loop.index }},
         {%- endfor %}
         case when decisions.decision_key is null then 1 else 0 end as is_never_scored
-    from units
-    inner join people on units.entity = people.entity and units.as_of = people.as_of
+    from (
+        select placed_people.*
+        from placed_people
+        left join repeated_units on placed_people.entity = repeated_units.entity and placed_people.period = repeated_units.period
+        where repeated_units.entity is null or placed_people.as_of = repeated_units.as_of
+    ) as units
     left join {{ decisions }} as decisions on units.entity = decisions.{{ parameters.entity }} and units.period = decisions.period
 ),
 

@@ -33,12 +33,7 @@ binned_{{ unit }}s as (
 
 {% endfor -%}
 steps as (
-    select
-        target, score, count(case when label = 1 then 1 end) as pos, count(case when label = 0 then 1 end) as neg,
-        count(case when label is null and seen_label = 1 then 1 end) as open_pos, count(*) as n,
-        count(*) * cast(round(score * 1e12) as bigint) as expected
-    from exact_scores
-    group by target, score
+    {{ baton.exact_steps() }}
     {%- for window in windows %}
     union all
     select binned_targets.target, cast(slid.score_bin as {{ baton.type_double() }}) as score, slid.{{ sums | join(', slid.') }}
@@ -60,6 +55,25 @@ steps as (
     where binned_targets.window_kind = {{ baton.quoted(window.name) }}
     {%- endfor %}
 )
+{%- endmacro %}
+
+{# A select of the steps of exact targets. On DuckDB one per row: scores hardly repeat, and `running_sums` adds up those that do. #}
+{% macro exact_steps() %}{{ return(adapter.dispatch('exact_steps', 'baton')()) }}{% endmacro %}
+
+{% macro default__exact_steps() -%}
+select
+        target, score, count(case when label = 1 then 1 end) as pos, count(case when label = 0 then 1 end) as neg,
+        count(case when label is null and seen_label = 1 then 1 end) as open_pos, count(*) as n,
+        count(*) * cast(round(score * 1e12) as bigint) as expected
+    from exact_scores
+    group by target, score
+{%- endmacro %}
+
+{% macro duckdb__exact_steps() -%}
+select
+        target, score, cast(coalesce(label = 1, false) as bigint) as pos, cast(coalesce(label = 0, false) as bigint) as neg,
+        cast(label is null and seen_label = 1 as bigint) as open_pos, cast(1 as bigint) as n, cast(round(score * 1e12) as bigint) as expected
+    from exact_scores
 {%- endmacro %}
 
 {# The sums of `steps` over rows of the hours' histograms. #}

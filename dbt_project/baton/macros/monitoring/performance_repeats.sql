@@ -17,7 +17,7 @@ neighbours as (
         {%- if once %}
         select entity, hour_tick, null as gap from members where 1 = 0
         {%- else %}
-        select entity, hour_tick, {{ baton.nearest_decision('hour_tick') }} as gap from members
+        {{ baton.nearest_decisions('members', 'hour_tick') }}
         {%- endif %}
     ) as spaced_members
     where gap < {{ baton.longest_hours(windows) }}

@@ -28,21 +28,35 @@ starts as (
 
 summed as (
     select
-        target, score, {{ names | join(', ') }},
-        {%- for name in names %}
-        sum({{ name }}) over (rows between unbounded preceding and current row) as {{ name }}_so_far{{ ',' if not loop.last }}
+        target, score, lead(target) over () as next_target, lead(score) over () as next_score
+        {%- for name in names %},
+        sum({{ name }}) over (rows between unbounded preceding and current row) as {{ name }}_so_far
         {%- endfor %}
     from (select * from steps order by target, score) as sorted_steps
 ),
 
+-- Of rows with one score the last one stands for all; what came before them ends at the row before.
+distinct_scores as (
+    select
+        target, score
+        {%- for name in names %},
+        {{ name }}_so_far, lag({{ name }}_so_far, 1, 0) over () as {{ name }}_passed
+        {%- endfor %}
+    from summed
+    where next_target is distinct from target or next_score <> score
+),
+
 running as (
     select
-        summed.target, score, pos, neg, open_pos, n as n_here, expected,
+        distinct_scores.target, score,
+        {%- for name in names %}
+        cast({{ name }}_so_far - {{ name }}_passed as bigint) as {{ 'n_here' if name == 'n' else name }},
+        {%- endfor %}
         {%- for name in names %}
         cast({{ name }}_so_far - {{ name }}_before as {{ baton.running_type(name) }}) as {{ name }}_up_to{{ ',' if not loop.last }}
         {%- endfor %}
-    from summed
-    inner join starts on summed.target = starts.target
+    from distinct_scores
+    inner join starts on distinct_scores.target = starts.target
 )
 {%- endmacro %}
 
