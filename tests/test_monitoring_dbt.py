@@ -193,3 +193,21 @@ def test_a_broken_floor_fails_its_test_and_says_why(project):
     assert "breaks >= 0.99 in the 7d window ending" in message
     others = {name: result.status for name, result in results.items() if result is not floors}
     assert set(others.values()) == {"pass"}
+
+
+def test_a_renamed_entity_computes_history_anew(tmp_path):
+    """The tables as they are do not have its column."""
+    project = Project(tmp_path)
+    project.dbt("deps")
+    project.live(0, 9)
+    models = ("decisions", "outcomes", "performance_hourly")
+    project.build(9, "--select", *models)
+    for table in ("predictions", "scoring", "events"):
+        project.query(f"alter table {table} rename account_id to client_id")
+    project.spec["entity"] = "client_id"
+    results = project.build(10, "--select", *models)
+    assert {results[name].status for name in models} == {"success"}
+    refreshed = {name: project.rows(name) for name in models}
+    project.build(10, "--select", *models, "--full-refresh")
+    for name in models:
+        assert refreshed[name] == project.rows(name), name
