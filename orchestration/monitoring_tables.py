@@ -60,8 +60,12 @@ TABLES = (  # in the order in which they read each other
         "performance_hourly",
         {"decisions": "decisions", "outcomes": "outcomes"},
         "Sums of decisions and their outcomes that every window is added up from. "
-        "One row per hour, slice_name, slice_value, model_version, kind, part, calibration_bin and score_bin.",
-        key=("hour", "slice_name", "slice_value", "model_version", "kind", "part", "calibration_bin", "score_bin"),
+        "One row per hour, slice_name, slice_value, model_version, kind, part, calibration_bin, predicted_label, "
+        "seen_label, score_bin and batch; a number is the sum over its batches.",
+        key=(
+            *("hour", "slice_name", "slice_value", "model_version", "kind", "part", "calibration_bin"),
+            *("predicted_label", "seen_label", "score_bin", "batch"),
+        ),
         fresh="hour",
     ),
     MonitoringTable(

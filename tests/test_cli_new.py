@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner
 from forecasts_project import baton, overlay
 from test_two_products import with_upsell
@@ -13,7 +14,7 @@ from ml.home import PROJECT_ROOT, Home
 from orchestration.cli.main import cli
 from orchestration.dbt.translator import GROUP
 from orchestration.definitions import load_graph
-from orchestration.monitoring_tables import TABLES
+from orchestration.monitoring_tables import TABLES, MonitoringTable
 
 MACROS = PROJECT_ROOT / "dbt_project" / "baton" / "macros" / "monitoring"
 DECISION = PROJECT_ROOT / "docs" / "decisions" / "0009-monitoring-as-sql.md"
@@ -39,6 +40,16 @@ def written(project: Path, product: str) -> dict[str, str]:
     folder = project / "models" / product
     found = {path.stem.removeprefix(f"{product}_"): path.read_text() for path in folder.glob(f"{product}_*.sql")}
     return {table: text for table, text in found.items() if table in {each.name for each in TABLES}}
+
+
+@pytest.mark.parametrize("table", [each for each in TABLES if each.name != "decisions"], ids=lambda table: table.name)
+def test_the_grain_that_is_written_is_the_one_that_the_demo_holds(table: MonitoringTable) -> None:
+    """Of decisions the demo's own is per entity and period, the columns of which `baton new` cannot know."""
+    name = f"churn_{table.name}"
+    declared = yaml.safe_load((PROJECT_ROOT / "dbt_project" / "models" / "churn" / f"{name}.yml").read_text())
+    (model,) = (each for each in declared["models"] if each["name"] == name)
+    (grain,) = (test["baton.one_row_per"] for test in model["data_tests"] if "baton.one_row_per" in test)
+    assert list(table.key) == grain["arguments"]["columns"]
 
 
 def test_every_table_of_a_monitored_product_is_one_line_and_one_yml(forecasts: tuple[Home, Path]) -> None:
