@@ -7,7 +7,8 @@ signed: facts have columns sign, 1 for what is added and -1 for what is taken of
 {% macro hourly_sums(slices, signed=false) %}
 {% set keys = ['hour', 'version'] + baton.numbered('slice_', slices) + ['part', 'predicted_label', 'seen_label'] %}
 {% set digits = baton.performance_fractions() %}
-cells as {{ baton.materialized() }}(
+{# Of a whole history cells are as many as decisions where hours are sparse: kept at once they would not fit, and computing them twice is cheaper than that. -#}
+cells as {{ baton.materialized() if signed }}(
     select
         {{ keys | join(', ') }},
         {{ baton.calibration_bin('score') }} as calibration_bin,
