@@ -64,10 +64,6 @@ where n <> 0 or n_pos <> 0 or expected <> 0
 union all
 {{ baton.hourly_rows('touched_hours', none, [], [], ending) }}
 {%- endif %}
-{%- if built is none %}
-{# Sorted rows are compressed as they come, unsorted ones once more at the next checkpoint: a sixth of the build. #}
-order by hour
-{%- endif %}
 {% endmacro %}
 
 {# Rows of one kind (none: marks of hours that are computed anew), in the columns of `hourly_columns`: those it has, null elsewhere. More: expressions by name. #}
