@@ -1,6 +1,6 @@
 {#
 CTEs `slice_sums` (what labels decide), `slice_expected` (what scores decide), both per calibration bin, and `slice_scores` (score histogram). Where everything is computed, the rows
-are read once, into cells of all slices together, and every slice is a roll-up of those. The changes of a refresh hardly share a cell: there a cell is a row. Scores hardly
+go into cells of all slices together, and every slice is a roll-up of those. The changes of a refresh hardly share a cell: there a cell is a row. Scores hardly
 repeat within such cells, so the histogram is counted per slice.
 signed: facts have columns sign, 1 for what is added and -1 for what is taken off, and is_new, 1 where the decision was not counted before.
 #}
