@@ -155,14 +155,12 @@ def test_the_scores_have_moved_when_every_comparison_says_so_steadily(
     with ml_world.warehouse(accounts=30, weeks=2) as con:
         con.execute(
             "create table churn.drift (window_kind varchar, window_end timestamp, feature varchar, method varchar, "
-            "value double, threshold double, is_alarm boolean, n_breaches bigint, n_consecutive integer)"
+            "value double, threshold double, is_alarm boolean, n_breaches bigint)"
         )
         rows = [
             ("usage", "psi", True, 3),
             *(("score", method, n is not None, n or 0) for method, n in breaches.items()),
         ]
-        con.executemany(
-            "insert into churn.drift values ('1d', ?, ?, ?, 2, 0.1, ?, ?, 3)", [(DAY, *row) for row in rows]
-        )
+        con.executemany("insert into churn.drift values ('1d', ?, ?, ?, 2, 0.1, ?, ?)", [(DAY, *row) for row in rows])
         known = read(con, ml_world.product(), NO_LINEAGE, NOW, (), Home(tmp_path))
     assert diagnose(known).cause == cause

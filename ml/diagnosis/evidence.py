@@ -126,7 +126,6 @@ class DriftAlarm:
     is_firm: one comparison of each kind (of shares, of distribution functions) of this feature is breached in as many
     of the newest windows as an alarm takes. An alarm alone lasts on single breaches, as of a slow change near the
     threshold.
-    n_consecutive: windows up to the newest in which it was breached without a break.
     """
 
     feature: str
@@ -134,7 +133,6 @@ class DriftAlarm:
     value: float
     threshold: float
     is_firm: bool
-    n_consecutive: int = 0
 
 
 @dataclass(frozen=True)

@@ -65,8 +65,7 @@ def drift(con: "DuckDBPyConnection", product: Product, day: datetime) -> tuple[D
         return ()
     rows = con.execute(
         f"""
-        select window_kind, feature, method, value, threshold, is_alarm, is_alarm and n_breaches >= $k as is_firm,
-            n_consecutive
+        select window_kind, feature, method, value, threshold, is_alarm, is_alarm and n_breaches >= $k as is_firm
         from {product.relation("drift")}
         where window_end <= $day and window_end > $day - interval 1 day
         qualify window_end = max(window_end) over (partition by window_kind)
@@ -76,11 +75,11 @@ def drift(con: "DuckDBPyConnection", product: Product, day: datetime) -> tuple[D
     ).fetchall()
     compared = [row for row in rows if row[2] in KIND_OF_DRIFT]
     kinds = {(window, feature, KIND_OF_DRIFT[method]) for window, feature, method, *_ in compared}
-    firm = {(window, feature, KIND_OF_DRIFT[method]) for window, feature, method, *_, is_firm, _ in compared if is_firm}
+    firm = {(window, feature, KIND_OF_DRIFT[method]) for window, feature, method, *_, is_firm in compared if is_firm}
     loose = {(window, feature) for window, feature, _ in kinds - firm}
     return tuple(
-        DriftAlarm(feature, method, value or 0.0, limit or 0.0, (window, feature) not in loose, length or 0)
-        for window, feature, method, value, limit, is_alarm, _, length in rows
+        DriftAlarm(feature, method, value or 0.0, limit or 0.0, (window, feature) not in loose)
+        for window, feature, method, value, limit, is_alarm, _ in rows
         if is_alarm
     )
 

@@ -99,7 +99,7 @@ def _no_fault(known: Evidence) -> Finding:
         most = f"{worst.method} of {worst.feature} {worst.value:.2f}, allowed {worst.threshold:.2f}"
         said = f"{', '.join(names[:5])} drift ({most})"
         harmless = "the scores do not, and nothing upstream is broken"
-        unsteady = "the scores too, but not steadily, or neither far nor for two weeks, and nothing upstream is broken"
+        unsteady = "the scores too, but not steadily, or not far and without harm, and nothing upstream is broken"
         harm = unsteady if {"score", "raw_score"} & set(names) else harmless
         return Finding(Cause.BENIGN, asset, 0.8, (said, harm), command)
     return Finding(Cause.HEALTHY, asset, 0.9 if known.sources else 0.5, (), command)

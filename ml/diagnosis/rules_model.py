@@ -12,7 +12,7 @@ FEWEST_POSITIVES = 8
 CHANCE = 0.002
 LOST_AUC = 0.10
 TIMES = 2.0
-FAR, LONG = 10.0, 14  # times what a feature's drift is allowed; windows in a row
+FAR = 10.0  # times what a feature's drift is allowed
 JUMP_OF_MEDIAN, JUMP_OF_MEAN = 1.6, 1.3  # times outside everything of four weeks
 
 
@@ -147,8 +147,9 @@ def _new_version(known: Evidence) -> bool:
 def covariate_drift(known: Evidence) -> Said:
     """Features drift lastingly, and the scores firmly with them: the population is another one, decisions change.
 
-    Far, or for long: holidays move a week of activity by five times what is allowed, and the scores with it, and are
-    over in two weeks.
+    Far, or with harm: the model ranks worse, as its scores said it would (where they promised better it is concept
+    drift). Else it is a season or the course of time: holidays move a week of activity by five times what is allowed,
+    and what was trained on a younger company drifts more every month, while the ranking holds.
     """
     features = [alarm for alarm in known.drift if alarm.feature not in SCORES and alarm.method in DISTANCES]
     scores = [each for each in known.drift if each.feature in SCORES and each.method in DISTANCES and each.is_firm]
@@ -156,16 +157,29 @@ def covariate_drift(known: Evidence) -> Said:
     if not names or not scores:
         return None
     worst = max(features, key=_times)
-    lasted = min(alarm.n_consecutive for alarm in scores)
-    if _times(worst) < FAR and lasted < LONG:
-        return Sound(f"the scores drift for {lasted} windows, and {_alarm(worst)}: neither far nor long")
+    harm = _ranks_worse_as_promised(known)
+    if _times(worst) < FAR and not harm:
+        return Sound(f"the scores drift, and {_alarm(worst)}: not far, and the ranking is not known to be worse")
     said = [f"{_alarm(worst)}; {len(names)} features drift: {', '.join(names[:5])}"]
     said.append(f"{_alarm(scores[0])}: decisions change")
-    if known.recent and known.recent.auc is not None:
-        said.append(f"the ranking of the last matured rows still holds: ROC AUC {_auc(known.recent)}")
+    if harm:
+        said.append(harm)
+    elif known.recent and known.recent.auc is not None:
+        said.append(f"on the last matured rows ROC AUC is {_auc(known.recent)} ({known.recent.positives} came true)")
     table = dotted(f"{known.product}/drift")
     command = baton_sql(f"from {table} where is_alarm order by window_end desc, value desc limit 20")
     return Finding(Cause.COVARIATE_DRIFT, f"{known.product}/model", 0.75, tuple(said), command)
+
+
+def _ranks_worse_as_promised(known: Evidence) -> str:
+    """How much worse the newest matured rows are ranked, and were expected to be, than those before; '' if not."""
+    recent, before = known.recent, known.before
+    if recent is None or before is None or min(recent.positives, before.positives) < FEWEST_POSITIVES:
+        return ""
+    aucs = recent.auc, recent.auc_expected, before.auc
+    if None in aucs or max(recent.auc or 0.0, recent.auc_expected or 0.0) > (before.auc or 0.0) - LOST_AUC:
+        return ""
+    return f"ROC AUC is {_auc(recent)}, {recent.auc_expected:.2f} was to be expected; before it was {_auc(before)}"
 
 
 SCORES = ("score", "raw_score")
