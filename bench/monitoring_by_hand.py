@@ -1,15 +1,15 @@
 """The made product's monitoring by hand: `monitoring_by_hand.sql`, and drift in numpy. Its liberties are named there.
 
-`build(con)` fills schema hand with decisions, outcomes, performance, calibration and drift. Each day is compared with
-the reference of the version that served it, by the package's methods and tests, with histograms and scipy in place of
-SQL. Rare bins are merged by a simpler rule than Cochran's, so a p-value of theirs may differ.
+`build(con)` fills schema hand with decisions, outcomes, performance_hourly, performance, calibration and drift. Each
+day is compared with the reference of the version that served it, by the package's methods and tests, with histograms
+and scipy in place of SQL. Rare bins are merged by a simpler rule than Cochran's, so a p-value of theirs may differ.
 """
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from monitoring_data import CATEGORIES, DAYS, FIRST, NUMBERS
+from monitoring_data import CATEGORIES, DAYS, FIRST, NOW, NUMBERS
 from scipy import stats
 
 if TYPE_CHECKING:
@@ -64,8 +64,17 @@ def drift(con: "duckdb.DuckDBPyConnection") -> None:
     con.execute("create schema if not exists hand")
     con.register("found", pa.Table.from_pylist(_judged(found)))
     con.execute(
-        f"create or replace table hand.drift as select '1d' as window_kind, "
-        f"timestamp '{FIRST}' + to_days(day::integer) as window_end, * exclude (day) from found"
+        f"""create or replace table hand.drift as
+        select '1d' as window_kind, timestamp '{FIRST}' + to_days(day::integer) as window_end, found.* exclude (day),
+            model_version, if(feature = 'score', 'held_out', 'training') as reference, n::bigint as n_entities, content,
+            predicted_at, 'made' as spec_hash, timestamp '{NOW}' as evaluated_at, timestamp '{NOW}' as built_at
+        from found join (
+            select date_diff('day', timestamp '{FIRST}', as_of - interval 1 microsecond) + 1 as day,
+                max(predicted_at) as predicted_at, max(model_version)::integer as model_version,
+                count(*) || '|' || sum(score) as content
+            from raw.predictions where role = 'champion' group by day
+        ) using (day)
+        order by window_end, feature, method"""
     )
     con.unregister("found")
 
@@ -118,7 +127,8 @@ def _numbers(
     rows = _shape(name, days, np.c_[bins, nulls].astype(float), reference, "number")
     n, m = fine.sum(axis=1).astype(float), of["fine"].sum()
     after = np.cumsum(fine, axis=1) / n[:, None] - np.cumsum(of["fine"]) / m
-    ks = np.abs(after).max(axis=1)
+    deciles = np.cumsum(bins, axis=1) / n[:, None] - np.cumsum(reference[:-1]) / m
+    ks = np.maximum(np.abs(after).max(axis=1), np.abs(deciles).max(axis=1))
     # The area between the two functions: each code's rows taken at its middle; in the tails how far out they lie.
     area = np.abs(after[:, :-1]).sum(axis=1) - np.abs(after[:, 0]) / 2 - np.abs(after[:, -2]) / 2
     for beyond, sign, edge, code in ((position < 0, -1, 0, -1), (position > CODES, 1, CODES, CODES)):

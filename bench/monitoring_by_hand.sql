@@ -1,10 +1,11 @@
 -- The monitoring of the made product, written by hand for DuckDB: what somebody would write who knows the data, the parameters and the
--- engine, and need not support any other. Yields the columns of the package's tables in schema hand: decisions, outcomes, performance
--- (windows 1d and 28d, slices, versions, three bases, intervals) and calibration. drift is in monitoring_by_hand.py.
+-- engine, and need not support any other. Yields the columns of the package's tables in schema hand: decisions, outcomes, performance_hourly,
+-- performance (windows 1d and 28d, slices, versions, three bases, intervals) and calibration. drift is in monitoring_by_hand.py.
 --
 -- It takes every liberty that its data allow: sums are floating point (other last digits in every run), a repeated prediction is later than the
--- first, consecutive periods are the only ones closer than 28 days, money is known cell by cell, and ranking is exact overall per day and binned
--- everywhere else. Nothing is incremental, nothing is portable.
+-- first, consecutive periods are the only ones closer than 28 days, money is known cell by cell, everybody is scored at midnight, so that an hour
+-- is a day, and ranking is exact overall per day and binned everywhere else. Nothing is incremental, nothing is portable: what a refresh needs is
+-- written (batches, checksums, times) and not used.
 
 create schema if not exists hand;
 
@@ -27,10 +28,13 @@ with log as (
     ) as p
     join shifts using (lead_id)
 )
-select md5('leads|' || lead_id || '|' || period) as decision_key, log.*, region, channel, tier, gain_usd
+select
+    md5('leads|' || lead_id || '|' || period) as decision_key, log.*, region, channel, tier, gain_usd,
+    'made' as spec_hash, timestamp '2025-04-01 06:00:00' as built_at, 1::bigint as batch, (hash(lead_id) >> 1)::bigint as entity_hash, 0 as is_moved
 from log
 semi join (select lead_id, period, min(predicted_at) as predicted_at from log group by all) using (lead_id, period, predicted_at)
-left join raw.scoring_set using (lead_id, as_of);
+left join raw.scoring_set using (lead_id, as_of)
+order by as_of, lead_id;
 
 -- outcomes ----------------------------------------------------------------------------------------------------------------------------------------
 create or replace table hand.outcomes as
@@ -60,9 +64,13 @@ select
     matures_at,
     case when matures_at <= timestamp '2025-04-01 06:00:00' then coalesce(is_positive, false)::integer end as outcome_label,
     matures_at <= timestamp '2025-04-01 06:00:00' and coalesce(is_positive <> was_positive, false) as is_restated,
-    case when matures_at <= timestamp '2025-04-01 06:00:00' and is_positive <> was_positive then case when is_positive then known_at else negative_since end end as restated_at
+    case when matures_at <= timestamp '2025-04-01 06:00:00' and is_positive <> was_positive then case when is_positive then known_at else negative_since end end as restated_at,
+    'made' as spec_hash, timestamp '2025-04-01 06:00:00' as evaluated_at, timestamp '2025-04-01 06:00:00' as built_at, 1::bigint as batch, 1::bigint as decisions_batch,
+    1::bigint as events_arrived, (hash(lead_id) >> 1)::bigint as entity_hash, null::bigint as previous_batch, null::timestamp as previous_as_of, null::varchar as previous_state,
+    null::boolean as previous_is_restated
 from (select decision_key, lead_id, as_of, as_of + interval 9 day as matures_at from hand.decisions)
-left join answers using (decision_key);
+left join answers using (decision_key)
+order by as_of, lead_id;
 
 -- one narrow row per decision -------------------------------------------------------------------------------------------------------------------------
 create or replace temp table facts as
@@ -70,18 +78,28 @@ select
     lead_id, period::integer as period, model_version::tinyint as v, region, channel, tier, score, gain_usd as gain, predicted_label::tinyint as said,
     date_diff('day', timestamp '2025-01-01', as_of - interval 1 microsecond)::smallint + 1::smallint as day,
     outcome_label is not null as closed, (state in ('positive', 'early_positive'))::tinyint as y, state = 'late_positive' as is_late, is_restated,
-    floor(40 * ln(greatest(least(score, 1 - 1e-6), 1e-6) / (1 - greatest(least(score, 1 - 1e-6), 1e-6))))::smallint as bin, least(floor(10 * score), 9)::tinyint as tenth
+    floor(40 * ln(greatest(least(score, 1 - 1e-6), 1e-6) / (1 - greatest(least(score, 1 - 1e-6), 1e-6))))::smallint as bin, least(floor(10 * score), 9)::tinyint as tenth,
+    (hash(decision_key, prediction_id, as_of, model_version, score, predicted_label, region, channel, tier, gain_usd, state, is_restated, outcome_label) % 274877906944)::bigint as h
 from hand.decisions join hand.outcomes using (decision_key, lead_id, as_of);
 
 -- sums per day, then per window -----------------------------------------------------------------------------------------------------------------------
 create or replace temp table cells as
 select
-    day, v, region, channel, tier, closed, y, said,
-    count(*) as n, count_if(is_late) as late, count_if(is_restated) as restated,
+    day, v, region, channel, tier, closed, tenth, y, said,
+    count(*) as n, count_if(is_late) as late, count_if(is_restated) as restated, count_if(y = 1 and gain is null) as missing,
     sum(score) as s, -sum(ln(case when y = 1 then score else 1 - score end)) as loss, -sum(score * ln(score) + (1 - score) * ln(1 - score)) as e_loss,
     sum((score - y) * (score - y)) as brier, sum(score * (1 - score)) as pq, sum(gain) as g, sum(gain * gain) as g2, sum(score * gain) as sg,
-    sum(score * (1 - score) * (gain + 10) * (gain + 10)) as pqg
+    sum(score * (1 - score) * (gain + 10) * (gain + 10)) as pqg, sum(h)::bigint as h
 from facts group by all;
+
+create or replace temp table rolled as
+select
+    case grouping(region, channel, tier) when 7 then 'overall' when 3 then 'region' when 5 then 'channel' else 'tier' end as slice_name,
+    coalesce(region, channel, tier, 'all') as slice_value, v, day, closed, tenth, y, said,
+    sum(n)::bigint as n, sum(late)::bigint as late, sum(restated)::bigint as restated, sum(missing)::bigint as missing, sum(s) as s, sum(loss) as loss, sum(e_loss) as e_loss,
+    sum(brier) as brier, sum(pq) as pq, sum(g) as g, sum(g2) as g2, sum(sg) as sg, sum(pqg) as pqg, sum(h)::bigint as h
+from cells
+group by grouping sets ((day, v, closed, tenth, y, said), (day, v, closed, tenth, y, said, region), (day, v, closed, tenth, y, said, channel), (day, v, closed, tenth, y, said, tier));
 
 create or replace temp table people as
 with units as (
@@ -96,21 +114,12 @@ from units join raw.scoring_set using (lead_id, as_of) left join (select lead_id
 group by all;
 
 create or replace temp table days as
-with rolled as (
-    select
-        case grouping(region, channel, tier) when 7 then 'overall' when 3 then 'region' when 5 then 'channel' else 'tier' end as slice_name,
-        coalesce(region, channel, tier, 'all') as slice_value, v, day, closed, y, said,
-        sum(n) as n, sum(late) as late, sum(restated) as restated, sum(s) as s, sum(loss) as loss, sum(e_loss) as e_loss, sum(brier) as brier, sum(pq) as pq,
-        sum(g) as g, sum(g2) as g2, sum(sg) as sg, sum(pqg) as pqg
-    from cells
-    group by grouping sets ((day, v, closed, y, said), (day, v, closed, y, said, region), (day, v, closed, y, said, channel), (day, v, closed, y, said, tier))
-),
-read as (
+with read as (
     select
         slice_name, slice_value, case when grouping(v) = 1 then 'all' else v::varchar end as version, day,
         sum(n) as n, sum(n) filter (not closed and y = 0) as n_pending, sum(n) filter (not closed and y = 1) as n_early_positive,
         sum(n) filter (closed and y = 1) as n_positive, sum(n - late) filter (closed and y = 0) as n_negative, sum(late) as n_late_positive, sum(restated) as n_restated,
-        sum(n) filter (closed) as n_matured,
+        sum(missing) filter (closed) as missing, sum(missing) as naive_missing, sum(h)::bigint as h, sum(n) filter (closed) as n_matured,
         sum(n) filter (closed and said = 1 and y = 1) as tp, sum(n) filter (closed and said = 1 and y = 0) as fp,
         sum(n) filter (closed and said = 0 and y = 1) as fn, sum(n) filter (closed and said = 0 and y = 0) as tn,
         sum(n) filter (said = 1 and y = 1) as naive_tp, sum(n) filter (said = 1 and y = 0) as naive_fp,
@@ -152,6 +161,36 @@ select
     sum(score) as e, sum(score) filter (closed) as e_closed, sum(score * (1 - score)) as pq
 from facts
 group by grouping sets ((day, v, bin, tenth), (day, v, bin, tenth, region), (day, v, bin, tenth, channel), (day, v, bin, tenth, tier));
+
+create or replace table hand.performance_hourly as
+select
+    timestamp '2025-01-01' + to_days(day::integer) as hour, slice_name, slice_value, v::varchar as model_version, 'sums' as kind, if(closed, 'matured', 'open') as part,
+    tenth::integer as calibration_bin, said::integer as predicted_label, y::integer as seen_label, n, if(y = 1, n, 0) as n_pos, late as n_late_positive, restated as n_restated,
+    missing as n_value_missing, (1e12 * s)::hugeint as score_sum, (1e12 * loss)::hugeint as loss, (1e12 * brier)::hugeint as brier_sum,
+    (1e6 * if(said = 1, if(y = 1, coalesce(g, 0), -10 * n), 0))::hugeint as value, (1e6 * if(said = 0, if(y = 1, coalesce(g, 0), -10 * n), 0))::hugeint as value_other,
+    (1e4 * if(said = 1, if(y = 1, coalesce(g2, 0), 100 * n), 0))::hugeint as value_sq, (1e4 * if(y = 1, coalesce(g2, 0), 100 * n))::hugeint as lift_sq, h as content,
+    'made' as spec_hash, timestamp '2025-04-01 06:00:00' as built_at, 1::bigint as batch, 1::bigint as outcomes_batch, timestamp '2025-04-01 06:00:00' as counted_until
+from rolled
+union all by name
+select
+    timestamp '2025-01-01' + to_days(day::integer) as hour, slice_name, slice_value, v::varchar as model_version, 'expected' as kind, tenth::integer as calibration_bin,
+    said::integer as predicted_label, sum(n)::bigint as n, (1e12 * sum(pq))::hugeint as spread, (1e12 * sum(e_loss))::hugeint as expected_loss,
+    (1e6 * if(said = 1, sum(sg) - 10 * (sum(n) - sum(s)), 0))::hugeint as expected_value, (1e6 * if(said = 0, sum(sg) - 10 * (sum(n) - sum(s)), 0))::hugeint as expected_value_other,
+    (1e4 * if(said = 1, sum(pqg), 0))::hugeint as spread_value, (1e4 * sum(pqg))::hugeint as spread_lift,
+    'made' as spec_hash, timestamp '2025-04-01 06:00:00' as built_at, 1::bigint as batch, 1::bigint as outcomes_batch, timestamp '2025-04-01 06:00:00' as counted_until
+from rolled
+group by day, slice_name, slice_value, v, tenth, said
+union all by name
+select
+    timestamp '2025-01-01' + to_days(day::integer) as hour, slice_name, slice_value, v::varchar as model_version, 'scores' as kind, part, bin::integer as score_bin,
+    sum(n)::bigint as n, sum(pos)::bigint as n_pos, (1e9 * sum(e))::bigint as expected,
+    'made' as spec_hash, timestamp '2025-04-01 06:00:00' as built_at, 1::bigint as batch, 1::bigint as outcomes_batch, timestamp '2025-04-01 06:00:00' as counted_until
+from (
+    select slice_name, slice_value, v, day, bin, 'matured' as part, m as n, pos, e_closed as e from histogram where m > 0
+    union all
+    select slice_name, slice_value, v, day, bin, 'open', n - m, seen - pos, e - coalesce(e_closed, 0) from histogram where n > m
+)
+group by day, slice_name, slice_value, v, part, bin;
 
 -- version rankings are needed only where a window mixes versions
 create or replace temp table series as
@@ -240,7 +279,7 @@ create or replace temp table pairs as
 with near as (
     select
         a.day as first, b.day as last, a.v = b.v as same_version, a.v as v, a.closed and b.closed as closed, a.region as r1, b.region as r2, a.channel as c1, b.channel as c2, a.tier as t1, b.tier as t2,
-        a.bin as bin_1, b.bin as bin_2, a.y as y1, b.y as y2, 2 * a.said + a.y as cell_1, 2 * b.said + b.y as cell_2,
+        a.bin as bin_1, b.bin as bin_2, a.y as y1, b.y as y2, a.tenth as d1, b.tenth as d2, 2 * a.said + a.y as cell_1, 2 * b.said + b.y as cell_2,
         case 2 * a.said + a.y when 3 then a.gain when 2 then -10 else 0 end as w1, case 2 * b.said + b.y when 3 then b.gain when 2 then -10 else 0 end as w2,
         case 2 * a.said + a.y when 1 then -a.gain when 0 then 10 else 0 end as l1, case 2 * b.said + b.y when 1 then -b.gain when 0 then 10 else 0 end as l2
     from facts as a join facts as b on a.lead_id = b.lead_id and b.period = a.period + 1 and b.day - a.day < 28
@@ -338,10 +377,34 @@ select * from (
 ) where n > 0;
 
 create or replace table hand.calibration as
+with again as (
+    select version, tenth, day, sum(2 * sign * y1 * y2) as x_pp, sum(sign * (y1 + y2)) as x_pn, sum(2 * sign) as x_nn, sum(sign) as again
+    from (
+        select version, d1 as tenth, last as day, 1 as sign, y1::integer as y1, y2::integer as y2 from pairs where slice_name = 'overall' and closed and d1 = d2
+        union all
+        select version, d1, first + 28, -1, y1, y2 from pairs where slice_name = 'overall' and closed and d1 = d2
+    )
+    group by all
+),
+standing as (
+    select version, tenth, day, 28 as length, sum(columns(* exclude (version, tenth, day))) over w
+    from (select version, tenth, day from tenths where slice_name = 'overall' and length = 28) full join again using (version, tenth, day)
+    window w as (partition by version, tenth order by day rows unbounded preceding)
+),
+rates as (
+    select
+        length, day, version, tenth, m, pos, pos / m as r, e_closed / m as mean_score, m - coalesce(again, 0) as entities,
+        (pos + coalesce(x_pp, 0) - 2 * pos / m * (pos + coalesce(x_pn, 0)) + pos / m * pos / m * (m + coalesce(x_nn, 0))) / (m * m) as variance
+    from tenths left join standing using (length, version, tenth, day)
+    where slice_name = 'overall' and m > 0
+)
 select
-    if(length = 1, '1d', '28d') as window_kind, timestamp '2025-01-01' + to_days(day::integer) as window_end, version as model_version, tenth as bin, n, m as n_matured, pos as n_pos,
-    e_closed / nullif(m, 0) as mean_score, pos / nullif(m, 0) as outcome_rate, wilson(pos / nullif(m, 0), m, -1) as outcome_rate_low, wilson(pos / nullif(m, 0), m, 1) as outcome_rate_high
-from tenths where slice_name = 'overall';
+    if(length = 1, '1d', '28d') as window_kind, timestamp '2025-01-01' + to_days(day::integer) as window_end, version as model_version, tenth::integer as bin,
+    tenth / 10 as bin_low, (tenth + 1) / 10 as bin_high, m::bigint as n, pos::bigint as n_positive, mean_score, r as positive_rate,
+    wilson(r, independent(r, variance, entities), -1) as positive_rate_low, wilson(r, independent(r, variance, entities), 1) as positive_rate_high,
+    mean_score - r as gap, if(m >= 30, 'ok', 'insufficient_data') as status, 'made' as spec_hash, timestamp '2025-04-01 06:00:00' as evaluated_at, timestamp '2025-04-01 06:00:00' as built_at
+from rates
+order by all;
 
 -- performance ---------------------------------------------------------------------------------------------------------------------------------------
 create or replace temp table gathered as
@@ -374,9 +437,9 @@ select
 from gathered
 union all by name
 select
-    'naive' as basis, * exclude (auc, ap, ks, variance, x_auc, tp, fp, fn, tn, loss, brier, ece, reliability, resolution, x_n, x_tp_tp, x_tp_fp, x_tp_fn, x_tp_tn, x_fp_fp, x_fp_fn, x_fp_tn, x_fn_fn, x_fn_tn, x_tn_tn, again_precision, again_recall, again_specificity, again_f1, x_w, x_w_n, x_l, x_l_n), n as n_m, naive_auc as auc, naive_ap as ap, naive_ks as ks,
+    'naive' as basis, * exclude (auc, ap, ks, variance, x_auc, missing, tp, fp, fn, tn, loss, brier, ece, reliability, resolution, x_n, x_tp_tp, x_tp_fp, x_tp_fn, x_tp_tn, x_fp_fp, x_fp_fn, x_fp_tn, x_fn_fn, x_fn_tn, x_tn_tn, again_precision, again_recall, again_specificity, again_f1, x_w, x_w_n, x_l, x_l_n), n as n_m, naive_auc as auc, naive_ap as ap, naive_ks as ks,
     naive_variance + coalesce(naive_x_auc, 0) as auc_variance, seen_all as auc_pos, unseen_all as auc_neg,
-    naive_tp as tp, naive_fp as fp, naive_fn as fn, naive_tn as tn, naive_loss as loss, naive_brier as brier, naive_ece as ece, naive_reliability as reliability, naive_resolution as resolution, naive_x_n as x_n, naive_x_tp_tp as x_tp_tp, naive_x_tp_fp as x_tp_fp, naive_x_tp_fn as x_tp_fn, naive_x_tp_tn as x_tp_tn, naive_x_fp_fp as x_fp_fp, naive_x_fp_fn as x_fp_fn, naive_x_fp_tn as x_fp_tn, naive_x_fn_fn as x_fn_fn, naive_x_fn_tn as x_fn_tn, naive_x_tn_tn as x_tn_tn, naive_again_precision as again_precision, naive_again_recall as again_recall, naive_again_specificity as again_specificity, naive_again_f1 as again_f1, naive_x_w as x_w, naive_x_w_n as x_w_n, naive_x_l as x_l, naive_x_l_n as x_l_n,
+    naive_missing as missing, naive_tp as tp, naive_fp as fp, naive_fn as fn, naive_tn as tn, naive_loss as loss, naive_brier as brier, naive_ece as ece, naive_reliability as reliability, naive_resolution as resolution, naive_x_n as x_n, naive_x_tp_tp as x_tp_tp, naive_x_tp_fp as x_tp_fp, naive_x_tp_fn as x_tp_fn, naive_x_tp_tn as x_tp_tn, naive_x_fp_fp as x_fp_fp, naive_x_fp_fn as x_fp_fn, naive_x_fp_tn as x_fp_tn, naive_x_fn_fn as x_fn_fn, naive_x_fn_tn as x_fn_tn, naive_x_tn_tn as x_tn_tn, naive_again_precision as again_precision, naive_again_recall as again_recall, naive_again_specificity as again_specificity, naive_again_f1 as again_f1, naive_x_w as x_w, naive_x_w_n as x_w_n, naive_x_l as x_l, naive_x_l_n as x_l_n,
     coalesce(naive_g_tp, 0) - 10 * coalesce(naive_fp, 0) as worth, coalesce(naive_g_pos, 0) - 10 * (coalesce(naive_fp, 0) + coalesce(naive_tn, 0)) as worth_all,
     coalesce(naive_g2_tp, 0) + 100 * coalesce(naive_fp, 0) as worth_sq, coalesce(naive_g2_fn, 0) + 100 * coalesce(naive_tn, 0) as lift_all_sq
 from gathered;
@@ -421,12 +484,13 @@ labelled_rows as (
         loss / nullif(n_m, 0) as log_loss, brier / nullif(n_m, 0) as brier, worth as value, worth - 1.959963984540054 * worth_deviation * labelled as value_low, worth + 1.959963984540054 * worth_deviation * labelled as value_high,
         worth / nullif(labelled, 0) as value_per_decision, worth / nullif(labelled, 0) - 1.959963984540054 * worth_deviation as value_per_decision_low, worth / nullif(labelled, 0) + 1.959963984540054 * worth_deviation as value_per_decision_high,
         worth_all as value_treat_all, 0::double as value_treat_none, lift as value_lift, lift - 1.959963984540054 * lift_deviation * labelled as value_lift_low, lift + 1.959963984540054 * lift_deviation * labelled as value_lift_high,
-        reliability as brier_reliability, resolution as brier_resolution, ece, null::double as accuracy_error, null::double as roc_auc_error, null::double as value_per_decision_error
+        reliability as brier_reliability, resolution as brier_resolution, ece, null::double as accuracy_error, null::double as roc_auc_error, null::double as value_per_decision_error,
+        missing as n_value_missing, h as content
     from sized
 ),
 drawn as (
     select
-        window_kind, day, slice_name, slice_value, version, n, n_pending, n_early_positive, n_positive, n_negative, n_late_positive, n_restated, n_matured, n_population, n_never_scored, is_open, e_auc, e_ap, e_ks, e_variance, e_loss, pq_1, pq_0,
+        window_kind, day, slice_name, slice_value, version, n, n_pending, n_early_positive, n_positive, n_negative, n_late_positive, n_restated, n_matured, n_population, n_never_scored, is_open, e_auc, e_ap, e_ks, e_variance, e_loss, pq_1, pq_0, naive_missing, h,
         e_1, naive_tp + naive_fp as said, n - said as unsaid, e_0, sg_1 - 10 * (said - e_1) as e_worth, sg_all - 10 * (n - e_1 - e_0) as e_worth_all, pqg_1, pqg_0,
         1 + 2 * coalesce(naive_x_n, 0) / n as clustering, (tp + tn) / n as m_accuracy, auc as m_auc, (g_tp - 10 * fp) / nullif(n_matured, 0) as m_worth
     from gathered
@@ -455,12 +519,14 @@ expected_rows as (
         f1, wilson(f1, f1_n, -1), wilson(f1, f1_n, 1), balanced, wilson(balanced, balanced_n, -1), wilson(balanced, balanced_n, 1), auc, wilson(auc, auc_n, -1), wilson(auc, auc_n, 1), e_ap, e_ks,
         e_loss / n, (pq_1 + pq_0) / n, worth, worth - 1.959963984540054 * worth_deviation * n, worth + 1.959963984540054 * worth_deviation * n, worth / n, worth / n - 1.959963984540054 * worth_deviation, worth / n + 1.959963984540054 * worth_deviation,
         worth_all, 0, lift, lift - 1.959963984540054 * lift_deviation * n, lift + 1.959963984540054 * lift_deviation * n, null, null, null,
-        case when not is_open then accuracy - m_accuracy end, case when not is_open then auc - m_auc end, case when not is_open then worth / n - m_worth end
+        case when not is_open then accuracy - m_accuracy end, case when not is_open then auc - m_auc end, case when not is_open then worth / n - m_worth end,
+        naive_missing, h
     from expected_sized
 )
 select
     * exclude (day, version, n_population, n_never_scored), timestamp '2025-01-01' + to_days(day::integer) as window_end, version as model_version, if(if(basis = 'matured', n_matured, n) >= 30, 'ok', 'insufficient_data') as status,
     n_matured / n as coverage, n_restated / nullif(n_matured, 0) as share_restated, case when version = 'all' then n_population end as n_population, case when version = 'all' then n_never_scored end as n_never_scored,
     case when version = 'all' then n_never_scored / nullif(n_population, 0) end as share_never_scored,
-    case when roc_auc is not null then if(slice_name = 'overall' and window_kind = '1d', 'exact', 'binned') end as roc_auc_method
+    case when roc_auc is not null then if(slice_name = 'overall' and window_kind = '1d', 'exact', 'binned') end as roc_auc_method,
+    null::bigint as n_too_fresh, 'made' as spec_hash, timestamp '2025-04-01 06:00:00' as evaluated_at, timestamp '2025-04-01 06:00:00' as built_at
 from (from labelled_rows union all from expected_rows);

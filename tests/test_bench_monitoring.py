@@ -10,6 +10,15 @@ import pytest
 
 pytestmark = pytest.mark.long  # what it compares, the tests of the package prove too
 BENCH = Path(__file__).parents[1] / "bench"
+MODELS = ("decisions", "outcomes", "performance_hourly", "performance", "calibration", "drift")
+HOURLY_KEYS = (
+    "hour", "slice_name", "slice_value", "model_version", "kind", "part", "calibration_bin", "predicted_label",
+    "seen_label", "score_bin",
+)  # fmt: skip
+HOURLY_SUMS = (
+    "score_sum", "loss", "brier_sum", "value", "value_other", "value_sq", "lift_sq", "spread", "expected_loss",
+    "expected_value", "expected_value_other", "spread_value", "spread_lift", "expected",
+)  # fmt: skip
 KEY = "window_kind, window_end, slice_name, slice_value, model_version, basis"
 # What the script computes as the package does at any size; its AUC is binned wherever it is not overall per day.
 SAME = (
@@ -68,6 +77,46 @@ def test_the_script_by_hand_yields_the_rows_of_the_package(both):
     assert auc < 1e-9
     assert average_precision < 1e-9
     assert ks < 1e-9
+
+
+@pytest.mark.parametrize("table", MODELS)
+def test_the_script_by_hand_yields_the_columns_of_the_package(both, table):
+    def columns(place):
+        return {row[0] for row in both.execute(f"describe {place}").fetchall()}
+
+    assert columns(f"by_hand.hand.{table}") == columns(f"package.{table}")
+
+
+def test_hourly_sums_by_hand_are_those_of_the_package(both):
+    key = f"concat_ws('|', {', '.join(f'{name}::varchar' for name in HOURLY_KEYS)}) as key"
+    sides = [f"(select {key}, * from {place}.performance_hourly)" for place in ("package", "by_hand.hand")]
+    pairs = f"{sides[0]} as p full join {sides[1]} as h using (key)"
+    counts = both.execute(
+        f"""select count(*), count_if(p.n is distinct from h.n), count_if(p.n_pos is distinct from h.n_pos),
+            count_if(p.n_late_positive is distinct from h.n_late_positive),
+            count_if(p.n_restated is distinct from h.n_restated), count_if(p.content is distinct from h.content)
+        from {pairs}"""
+    ).fetchall()[0]
+    assert counts[0] > 1000
+    assert counts[1:] == (0, 0, 0, 0, 0)
+    worst = ", ".join(
+        f"max(abs(p.{name}::double - h.{name}::double) / (1e3 + abs(p.{name}::double)))" for name in HOURLY_SUMS
+    )
+    found = both.execute(f"select {worst} from {pairs}").fetchall()[0]
+    assert {name: error for name, error in zip(HOURLY_SUMS, found, strict=True) if error is None or error > 1e-3} == {}
+
+
+def test_calibration_by_hand_is_calibration_of_the_package(both):
+    names = ("n", "n_positive", "mean_score", "positive_rate", "positive_rate_low", "positive_rate_high", "gap")
+    worst = ", ".join(f"max(abs(p.{name} - h.{name}))" for name in names)
+    n, n_lone, *errors = both.execute(
+        f"""select count(*), count_if(p.n is null or h.n is null or p.status <> h.status), {worst}
+        from package.calibration as p full join by_hand.hand.calibration as h
+            using (window_kind, window_end, model_version, bin)"""
+    ).fetchall()[0]
+    assert n > 1000
+    assert n_lone == 0
+    assert max(errors) < 1e-9
 
 
 def test_drift_by_hand_is_drift_of_the_package(both):
