@@ -194,6 +194,18 @@ def test_unanswered_goes_to_the_backup_once_and_acknowledged_does_not() -> None:
     assert calm.look(now=NOW + 400 * HOUR) == []
 
 
+@pytest.mark.parametrize("is_delivered", [False, True])
+def test_a_backup_that_could_not_be_told_hears_nothing_once_somebody_has_answered(is_delivered: bool) -> None:
+    opened = core.observe(State("t"), [[seen("churn/performance")]], NOW, WORLD)
+    late = core.observe(opened.state, [], NOW + 5 * HOUR, WORLD)
+    assert [(m.kind, m.group) for m in late.messages] == [("escalated", ANALYTICS)]
+    state = replace(late.state, pending={}) if is_delivered else late.state
+    answered = core.acknowledge(state, 1, "ann", NOW + 6 * HOUR, WORLD)
+    assert answered.withdrawn == (frozenset() if is_delivered else {late.messages[0].key})
+    over = core.observe(answered.state, [[seen("churn/performance", OK, NOW + 7 * HOUR)]], NOW + 7 * HOUR, WORLD)
+    assert {m.group for m in over.messages} == ({ML, ANALYTICS} if is_delivered else {ML})
+
+
 def test_a_snooze_ends_and_says_so_if_it_is_still_broken() -> None:
     told = Told()
     told.look([seen("raw/usage")])

@@ -15,7 +15,7 @@ from paging_world import CHAIN, DAY, HOUR, NOW, TEAMS, WORLD, Recorder, Says, pa
 from orchestration.paging.cause import ancestors
 from orchestration.paging.core import NoSuchIncident
 from orchestration.paging.delivery import SENSOR, Courier
-from orchestration.paging.model import FAILED, INSUFFICIENT, OK, PAGES, RESOLVED, Observation
+from orchestration.paging.model import FAILED, INSUFFICIENT, OK, OPEN, PAGES, RESOLVED, Observation
 from orchestration.paging.pager import incidents, messages
 
 ASSETS = sorted(CHAIN)
@@ -211,7 +211,11 @@ class Pages(RuleBasedStateMachine):
         assert over == incident.episode - incident.is_open
         assert kinds["handover"] == kinds["handed_over"]
         pages = [m for m in told if m["kind"] in PAGES]
+        taken_back = [m for m in pages if m["kind"] == "escalated" and m["state"] == "withdrawn"]
         if incident.is_open:
+            # An answer takes back what would tell the backup that nobody answered.
+            assert not taken_back or incident.state != OPEN or pages[-1] not in taken_back
+            pages = [m for m in pages if m not in taken_back]
             last = max(pages, key=lambda m: m["number"])
             assert last["state"] != "withdrawn", "the page of what is still broken is on its way"
             assert last["group"] == incident.group or last["kind"] == "escalated"

@@ -9,7 +9,7 @@ import duckdb
 import postgres
 import pytest
 import sqlalchemy as sa
-from paging_world import DATA, DAY, HOUR, ML, NOW, TEAMS, WORLD, Recorder, all_ok, seen
+from paging_world import ANALYTICS, DATA, DAY, HOUR, ML, NOW, TEAMS, WORLD, Recorder, all_ok, seen
 
 from ml.home import Home
 from orchestration.paging import copied, schema, store
@@ -81,8 +81,19 @@ def test_an_older_store_is_migrated_and_a_newer_one_refused(kept: Store, monkeyp
         patch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, second))
         with Store(kept.home, url) as newer, newer.transaction() as con:
             assert con.execute(sa.text("select id, more from incidents")).all() == [(1, None)]
-    with pytest.raises(StoreTooNew, match="version 2"):
+    with pytest.raises(StoreTooNew, match=f"version {len(schema.MIGRATIONS) + 1}"):
         Store(kept.home, url).__enter__()
+
+
+def test_a_store_of_the_first_version_keeps_its_incidents(kept: Store) -> None:
+    Pager(kept, WORLD).observe([[seen("raw/usage")]], NOW)
+    with kept.transaction() as con:
+        con.execute(sa.text("alter table incidents drop column escalated_to"))
+        con.execute(schema.VERSION.update().values(version=1))
+    with Store(kept.home, kept.url.render_as_string(hide_password=False)) as again:
+        Pager(again, WORLD).observe([], NOW + 5 * HOUR)
+        (incident,) = incidents(again)
+    assert (incident.asset, incident.escalated_to) == ("raw/usage", ANALYTICS)
 
 
 def test_a_store_that_is_too_new_or_broken_leaves_its_tables_in_the_warehouse_as_they_were(tmp_path: Path) -> None:

@@ -39,16 +39,18 @@ def _escalate(ledger: Ledger, incident: Incident) -> None:
     if team is None or not team.backup:
         ledger.put(escalated)
     else:
-        told = (*escalated.told, *(() if team.backup in escalated.told else (team.backup,)))
-        ledger.tell(replace(escalated, told=told), "escalated", team.backup)
+        ledger.tell(replace(escalated, escalated_to=team.backup), "escalated", team.backup)
 
 
 def acknowledge(ledger: Ledger, incident: Incident, who: str) -> Incident:
-    """Somebody works on it: it goes to no backup any more."""
+    """Somebody works on it: it goes to no backup any more, and one that could not be told yet hears nothing."""
+    late = [message for message in ledger.waiting(incident.id) if message.kind == "escalated"]
+    ledger.withdraw(late)
     return ledger.put(
         replace(
             incident,
             state=ACKNOWLEDGED,
+            escalated_to="" if late else incident.escalated_to,
             acknowledged_by=who,
             acknowledged_at=ledger.now,
             snoozed_until=None,

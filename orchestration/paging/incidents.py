@@ -150,7 +150,7 @@ def _reopen(ledger: Ledger, incident: Incident, case: Case) -> Incident:
     is_passed = incident.is_passed and incident.asset == case.asset
     group = incident.group if is_passed else case.group
     had = tuple(dict.fromkeys((*incident.had, group)))
-    again = replace(incident, **_facts(case), group=group, had=had, resolved_at=None, told=(), note="")  # type: ignore[arg-type]
+    again = replace(incident, **_facts(case), group=group, had=had, resolved_at=None, told=(), escalated_to="", note="")  # type: ignore[arg-type]
     again = replace(again, since=case.since, episode=incident.episode + 1, is_passed=is_passed)
     return _tell_blocked(ledger, ledger.page(again, "reopened"))
 
@@ -208,7 +208,7 @@ def hand_over(ledger: Ledger, incident: Incident, group: str, why: str) -> Incid
     """
     before = incident.group
     ledger.withdraw([message for message in ledger.waiting(incident.id, before) if message.kind in PAGES])
-    told = tuple(name for name in (*incident.told, before) if name != group)
+    told = tuple(name for name in (*incident.informed, before) if name != group)
     had = tuple(dict.fromkeys((*incident.had, group)))
     moved = replace(incident, group=group, had=had, told=tuple(dict.fromkeys(told)), note=why)
     return ledger.tell(ledger.page(moved, "handover"), "handed_over", before)
@@ -217,7 +217,7 @@ def hand_over(ledger: Ledger, incident: Incident, group: str, why: str) -> Incid
 def _tell_blocked(ledger: Ledger, incident: Incident) -> Incident:
     """Once per group: whose assets stand below, and who acts on them."""
     for group in blocked_groups(incident, ledger.world):
-        if group not in incident.told:
+        if group not in incident.informed:
             incident = ledger.tell(replace(incident, told=(*incident.told, group)), "blocked", group)
     return incident
 
@@ -237,12 +237,12 @@ def resolve(ledger: Ledger, incident: Incident, note: str = "") -> Incident:
     """
     waiting = ledger.waiting(incident.id)
     told_late = any(message.kind in ("opened", "reopened") for message in waiting)
-    unaware = {group for group in incident.told if _never_heard(ledger, incident, group)}
+    unaware = {group for group in incident.informed if _never_heard(ledger, incident, group)}
     ledger.withdraw(waiting)
     kind = "resolved_late" if told_late else "resolved"
     over = replace(incident, state=RESOLVED, resolved_at=ledger.now, snoozed_until=None, deadline=None, note=note)
     over = ledger.tell(over, kind, over.group)
-    for group in over.told:
+    for group in over.informed:
         if group not in unaware:
             over = ledger.tell(over, "unblocked", group)
     return over

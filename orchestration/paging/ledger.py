@@ -48,7 +48,9 @@ class Ledger:
     def page(self, incident: Incident, kind: str) -> Incident:
         """A message that asks the accountable group to act, and the time it has for it."""
         due = self.now + self.world.escalate_after(incident.group, self.policy)
+        told = tuple(group for group in incident.informed if group != incident.group)
         cleared = replace(incident, state=OPEN, deadline=due, escalated_at=None, snoozed_until=None)
+        cleared = replace(cleared, told=told, escalated_to="")
         return self.tell(replace(cleared, acknowledged_by="", acknowledged_at=None), kind, incident.group)
 
     def waiting(self, incident_id: int, group: str | None = None) -> list[Message]:

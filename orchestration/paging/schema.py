@@ -51,6 +51,7 @@ INCIDENTS = sa.Table(
     sa.Column("acknowledged_by", sa.Text, nullable=False),
     *(sa.Column(name, sa.DateTime) for name in ("acknowledged_at", "resolved_at")),
     sa.Column("note", sa.Text, nullable=False),
+    sa.Column("escalated_to", sa.Text, nullable=False, server_default=""),
 )
 MESSAGES = sa.Table(
     "messages",
@@ -92,7 +93,13 @@ def _first(con: "Connection") -> None:
     con.execute(FACTS.insert(), {"name": "store", "value": uuid.uuid4().hex[:6]})
 
 
-MIGRATIONS: tuple[Callable[["Connection"], None], ...] = (_first,)
+def _second(con: "Connection") -> None:
+    """Whom an incident was escalated to; the first migration makes the tables as they are today."""
+    if "escalated_to" not in {column["name"] for column in sa.inspect(con).get_columns(INCIDENTS.name)}:
+        con.execute(sa.text(f"alter table {INCIDENTS.name} add column escalated_to text not null default ''"))
+
+
+MIGRATIONS: tuple[Callable[["Connection"], None], ...] = (_first, _second)
 
 
 class StoreTooNew(RuntimeError):
