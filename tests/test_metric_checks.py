@@ -18,6 +18,7 @@ PERFORMANCE = {
     "model_version": "varchar", "basis": "varchar", "n": "bigint", "n_matured": "bigint", "n_too_fresh": "bigint",
     "accuracy": "double", "accuracy_low": "double", "accuracy_high": "double", "log_loss": "double",
     "coverage": "double", "n_population": "bigint", "share_never_scored": "double", "accuracy_error": "double",
+    "ks": "double",
 }  # fmt: skip
 METRICS = {
     "metric": "varchar", "window_kind": "varchar", "window_end": "timestamp", "slice_name": "varchar",
@@ -40,6 +41,7 @@ def row(accuracy: float | None, day: int = 0, **changed: Any) -> tuple[Any, ...]
         "model_version": "all", "basis": "matured", "n": 100, "n_matured": 100, "n_too_fresh": None,
         "accuracy": accuracy, "accuracy_low": width and accuracy - width, "accuracy_high": width and accuracy + width,
         "log_loss": 0.3, "coverage": 1.0, "n_population": 100, "share_never_scored": 0.0, "accuracy_error": None,
+        "ks": 0.4,
     }  # fmt: skip
     return tuple({**values, **changed}.values())
 
@@ -70,6 +72,9 @@ def test_a_metric_without_interval_and_an_upper_bound(macros):
     (failed,) = within(macros, [row(0.9)], metric="log_loss", at_most=0.2)
     assert failed["message"].startswith("log_loss 0.3 breaks <= 0.2 in the 28d window")
     assert within(macros, [row(0.9)], metric="log_loss", at_most=0.3) == []
+    (failed,) = within(macros, [row(0.9)], metric="ks", at_least=0.5)
+    assert failed["message"].startswith("ks 0.4 breaks >= 0.5 in the 28d window")
+    assert within(macros, [row(0.9)], metric="ks", at_least=0.4) == []
 
 
 @pytest.mark.parametrize(
