@@ -20,6 +20,7 @@ from paging_world import HOUR, NOW, TEAMS, Recorder, pager, seen
 from ml.home import Home
 from orchestration.cli import findings_paging
 from orchestration.instance import get_instance
+from orchestration.observing import homes
 from orchestration.observing.sensor import NAME
 from orchestration.observing.watch import LOOKED, LOOKED_BY
 from orchestration.paging import store
@@ -62,6 +63,27 @@ def test_a_sensor_that_sleeps_under_a_living_daemon_is_an_error_that_says_why(tm
     assert "the sensor is switched off" in found(findings_paging.looking, home)[0][1]
     looked(home, timedelta(seconds=20))
     assert found(findings_paging.looking, home)[0][0] == "ok"
+    looked(home, -timedelta(hours=5))
+    assert found(findings_paging.looking, home)[0][0] == "error", "the clock went back, and nobody looked since"
+
+
+def test_two_homes_that_look_in_turns_at_one_store_are_an_error_one_that_followed_another_is_none(
+    tmp_path: Path,
+) -> None:
+    one, other = Home(tmp_path / "one"), Home(tmp_path / "other")
+    now = datetime.now(UTC).replace(tzinfo=None)
+
+    def looks(*times: tuple[Home, timedelta]) -> list[str]:
+        with Store(one) as kept, kept.transaction() as con:
+            for home, after in times:
+                homes.remember(con, home, now + after)
+        return [text for level, text in found(findings_paging.incidents, one) if level == "error"]
+
+    assert looks((one, 0 * HOUR), (one, HOUR), (other, 2 * HOUR)) == []
+    assert looks((other, 3 * HOUR)) == [], "the home has moved"
+    (text,) = looks((one, 4 * HOUR))
+    assert text.endswith(f"{one.root}; {other.root}")
+    assert looks((other, 96 * HOUR), (other, 97 * HOUR)) == [], "the first has stopped"
 
 
 def test_letters_are_listed_what_waits_apart_from_what_is_dead_and_with_the_way_out(tmp_path: Path) -> None:

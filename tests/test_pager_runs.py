@@ -57,6 +57,7 @@ def test_a_failing_check_pages_its_group_once_and_says_when_it_is_over(fresh: Sm
     assert "baton dbt test --select amount_is_not_negative" in page
     assert "shop/daily" in page
     assert "Sat 21 Nov 2026 06:00 UTC" in page
+    assert f"BATON_HOME {fresh.home.root}: type the commands there" in page
     with Store(fresh.home) as kept:
         Pager(kept, World({}, {}, {})).acknowledge(1, "ann", NOW)
     launch.run_due(fresh.home, NOW + DAY)
@@ -118,6 +119,27 @@ def test_an_incident_is_acknowledged_snoozed_passed_on_and_shown_by_the_command(
     assert "handover to data_engineering: sent by json" in baton("incidents", "1")[1]
     found = [(finding.level, finding.found) for finding in findings_paging.incidents(fresh.home)]
     assert found == [("warning", "open incidents: 1 staging/orders (data_engineering, open)")]
+
+
+def test_an_answer_does_not_wait_for_a_diagnosis_and_is_not_forgotten_by_it(
+    fresh: Small, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh.orders(BAD)
+    launch.run_due(fresh.home, NOW)
+    answered: list[str] = []
+
+    def diagnose(asset: str, _seen: object) -> None:
+        if not answered:
+            with Store(fresh.home) as kept:
+                Pager(kept, World({}, {}, {})).acknowledge(1, "ann", NOW + DAY)
+        answered.append(asset)
+
+    monkeypatch.setattr("orchestration.observing.watch.diagnoser", lambda *_: diagnose)
+    launch.run_due(fresh.home, NOW + DAY)
+    assert answered
+    with Store(fresh.home) as kept:
+        (incident,) = incidents(kept)
+    assert (incident.state, incident.acknowledged_by) == ("acknowledged", "ann")
 
 
 def test_a_store_that_does_not_answer_fails_the_run_and_nothing_is_lost(

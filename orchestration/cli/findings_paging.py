@@ -29,6 +29,7 @@ def has_store(home: Home) -> bool:
 
 def incidents(home: Home) -> Iterator[Finding]:
     """The store answers; what is open; what did not get out."""
+    from orchestration.observing import homes
     from orchestration.paging import pager
     from orchestration.paging.delivery import undelivered
     from orchestration.paging.schema import StoreTooNew
@@ -40,11 +41,17 @@ def incidents(home: Home) -> Iterator[Finding]:
     try:
         with Store(home) as kept:
             broken, sent, left = pager.incidents(kept), pager.messages(kept), undelivered(kept)
+            with kept.transaction() as con:
+                shared = homes.in_turns(con)
     except (StoreError, StoreTooNew) as error:
         fix = "start the database that BATON_INCIDENTS_URL names, or unset it; a damaged file: move it away"
         yield Finding("error", "pager", str(error).replace(" Next: baton doctor", ""), fix)
         return
     yield from _letters(left)
+    if shared:
+        text = f"homes that share a database take each other's incidents for their own: {'; '.join(shared)}"
+        fix = "give each home a database of its own: BATON_INCIDENTS_URL, or unset it for a file in the home"
+        yield Finding("error", "pager", text, fix)
     if broken:
         text = ", ".join(f"{incident.id} {incident.asset} ({incident.group}, {incident.state})" for incident in broken)
         yield Finding("warning", "pager", f"open incidents: {text}", "baton incidents")
@@ -88,7 +95,7 @@ def looking(home: Home) -> Iterator[Finding]:
         lives = bool(beats) and now.replace(tzinfo=UTC).timestamp() - max(beats) < DAEMON_SECONDS
         why = _why_asleep(instance) if lives else ""
     text = f"last looked at {last or 'no time'} (by the {by or 'nobody'})"
-    if lives and (last is None or now - datetime.fromisoformat(last) > ASLEEP):
+    if lives and (last is None or abs(now - datetime.fromisoformat(last)) > ASLEEP):  # ahead: the clock went back since
         fix = "switch the sensor `pager` on in Dagster (Automation); definitions that do not load are named above"
         yield Finding("error", "pager", f"{text}, though Dagster's daemon lives{why}: nobody would be paged", fix)
     elif lives:

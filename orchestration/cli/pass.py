@@ -28,7 +28,7 @@ def command(number: int, group: str, reason: str, now: datetime | None) -> None:
     from orchestration.observing.world import world_of
 
     home, instant = Home.from_env(), now or clock.resolve()
-    world = world_of(load_graph(home))
+    world = world_of(load_graph(home), home)
     with answering(home, world) as pager:
         look = pager.pass_on(number, group, reason, instant)
         click.echo(f"Incident {number} ({look.state.incidents[number].asset}) is with {group} now.")

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ml.home import Home
-from orchestration.observing import heartbeat, shown
+from orchestration.observing import heartbeat, homes, shown
 from orchestration.observing.collect import Collected
 from orchestration.observing.diagnosing import diagnoser
 from orchestration.observing.read import asking_dagster, news, remember
 from orchestration.observing.world import world_of
-from orchestration.paging import pager, store
+from orchestration.paging import core, pager, store
 from orchestration.paging.delivery import COMMAND, SENSOR, Courier, Delivered, Patience
 from orchestration.paging.model import Incident, Message
 from orchestration.paging.store import Store
@@ -54,7 +54,7 @@ def watch(
 
     Returns at once, with `is_mine` False, where the sensor meets another look under way. Raises StoreError.
     """
-    world = world_of(graph)
+    world = world_of(graph, home)
     diagnose = diagnoser(graph, home, instance, now, world)
     until = time.monotonic() + LOOK_SECONDS
     changed: dict[int, Incident] = {}
@@ -69,9 +69,15 @@ def watch(
                     instant = datetime.fromtimestamp(wall(), UTC).replace(tzinfo=None)
                     before = store.load(con)
                     found = news(con, instance, graph, heard or {}, instant)
+                # A diagnosis takes seconds, a minute where the warehouse is held: made here, it keeps nobody's answer
+                # waiting. Below it is known, and what people have answered meanwhile counts.
+                core.observe(before, found.batches, now, world, diagnose=diagnose)
+                with kept.transaction() as con:
+                    before = store.load(con)
                     look = pager.observe(con, found.batches, now, world, diagnose=diagnose, before=before)
                     remember(con, found)
                     store.remember(con, **{LOOKED: instant.isoformat(timespec="seconds"), LOOKED_BY: by})
+                    homes.remember(con, home, instant)
                 is_all = found.is_all
                 messages += look.messages
                 known, old = look.state.incidents, before.incidents

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +13,7 @@ import dagster as dg
 from ml.clock import parse_duration
 from ml.commands import baton_sql
 from ml.diagnosis.lineage import above
+from ml.home import Home
 from ml.manifest import group_of
 from ml.quoting import quoted
 from orchestration import freshness
@@ -24,8 +26,8 @@ from orchestration.paging.model import Consumer, Team, World
 PUBLISHED = "/".join(published.KEY)
 
 
-def world_of(graph: Graph) -> World:
-    """What the pager must know of `graph`."""
+def world_of(graph: Graph, home: Home | None = None) -> World:
+    """What the pager must know of `graph`. home: whose pager it is, where its pages are to say so."""
     return World(
         parents=graph.parents,
         groups={key.to_user_string(): str(spec.metadata.get(GROUP) or "") for key, spec in graph.specs.items()},
@@ -34,7 +36,13 @@ def world_of(graph: Graph) -> World:
         checks=frozenset((spec.asset_key.to_user_string(), spec.name) for spec in check_specs(graph)),
         dagster_url=os.environ.get("BATON_DAGSTER_URL", "http://127.0.0.1:3000").rstrip("/"),
         published=PUBLISHED,
+        place=place_of(home) if home else "",
     )
+
+
+def place_of(home: Home) -> str:
+    """Machine and folder of a home, as its pages and the incidents' store name it."""
+    return f"{socket.gethostname()}, BATON_HOME {home.root}"
 
 
 def teams_of(graph: Graph) -> dict[str, Team]:

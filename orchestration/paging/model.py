@@ -130,6 +130,7 @@ class World:
     """What the pager must know of the graph. `checks` None: all are known; else signals of others are let go.
 
     published: the asset that everybody reads and that depends on all others, '' where there is none.
+    place: machine and home that pages come from, where the commands in them are to be typed; '' is not told.
     """
 
     parents: Mapping[str, frozenset[str]]
@@ -139,6 +140,7 @@ class World:
     checks: frozenset[tuple[str, str]] | None = None
     dagster_url: str = "http://127.0.0.1:3000"
     published: str = ""
+    place: str = ""
 
     def escalate_after(self, group: str, policy: Policy) -> timedelta:
         """How long a page to `group` may wait for an answer."""
@@ -205,6 +207,7 @@ class Incident:
     serial: int = 0  # messages so far
     deadline: datetime | None = None  # when it goes to the backup
     escalated_at: datetime | None = None
+    escalated_to: str = ""  # the backup that was paged because nobody answered
     snoozed_until: datetime | None = None
     acknowledged_by: str = ""
     acknowledged_at: datetime | None = None
@@ -215,6 +218,11 @@ class Incident:
     def is_open(self) -> bool:
         """Whether it is still broken, whoever works on it."""
         return self.state != RESOLVED
+
+    @property
+    def informed(self) -> tuple[str, ...]:
+        """The groups beside its own that know of it, and hear when it is over."""
+        return self.told if self.escalated_to in ("", *self.told) else (*self.told, self.escalated_to)
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,7 @@ def _page(incident: Incident, kind: str, world: World) -> list[str]:
         *_mend(incident),
         "",
         f"Whose      {incident.group} is accountable. Incident {incident.id}.",
+        *([f"Where      {world.place}: type the commands there"] if world.place else []),
         f"Do         baton ack {incident.id}",
         f"           baton snooze {incident.id} --until {_iso(_later(incident))}",
         f'           baton pass {incident.id} --to GROUP --reason "..."    # if it is not yours',
