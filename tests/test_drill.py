@@ -28,6 +28,7 @@ from orchestration.drill.day import Days
 from orchestration.drill.many import Crashed, Task, play_all
 from orchestration.drill.play import Drill
 
+MADE_WITHOUT_DBT = {f"features_{name}" for name in ("accounts", "invoices", "subscriptions", "tickets", "usage")}
 ADDRESSES = ("PAGE_DATA", "PAGE_ANALYTICS", "PAGE_ML", "PAGE_SUCCESS")
 
 
@@ -106,22 +107,25 @@ def test_ten_days_without_a_fault_are_quiet() -> None:
 
 @pytest.mark.parametrize("breaks", [pytest.param(False, marks=pytest.mark.long), True], ids=["sound", "a test fails"])
 def test_asking_known_tests_leaves_what_dbts_own_build_leaves(breaks: bool, tmp_path: Path) -> None:
-    """Two mornings, the second without dbt's tests where it may; of the other copy both with them."""
+    """Three mornings, from the second on without dbt's tests, the third without its tables; of the other copy with."""
     company = snapshot(Home(Path(os.environ["BATON_HOME"])).ensure(), COMPANY_SEED, print)
     told = {}
     for way in ("asked", "dbt"):
         with environment_of(copy := copied(company, tmp_path / way, with_project=False), COMPANY_SEED):
 
             def spoil(moment: str, as_of: datetime, copy: Company = copy) -> None:
-                if breaks and moment == "raw" and as_of > clock.as_of(company.next_morning):
+                if breaks and moment == "raw" and as_of > clock.as_of(company.next_morning + clock.DAY):
                     with open_warehouse(copy.home) as con:
                         con.execute("update raw.subscriptions set mrr_usd = -1 where row_id % 3 = 0")
 
             days = Days(copy.home, load_graph(copy.home), spoil)
-            days.play(copy.next_morning)
-            if way == "dbt":
-                build._COMPILED.clear()
-            told[way] = days.play(copy.next_morning + clock.DAY)
+            for number in range(3):
+                if way == "dbt":
+                    build._KNOWN.clear()
+                told[way] = days.play(copy.next_morning + number * clock.DAY)
+            if way == "asked":
+                steady = build._KNOWN[days.graph.file.key].tables.steady
+                assert {uid.split(".")[-1] for uid in steady} == {"churn_events", *MADE_WITHOUT_DBT}
     one, other = told["asked"], told["dbt"]
     assert [str(each) for each in one.failures] == [str(each) for each in other.failures]
     assert bool(one.failures) == breaks

@@ -69,6 +69,15 @@ class Build:
             if str(node.resource_type) == "test" and node.compiled_code and rules == ("count(*)", "!= 0", None):
                 yield node.unique_id, node.compiled_code
 
+    def plain_tables(self) -> dict[str, str]:
+        """Compiled SQL by unique id of the models that were built and are no more than `create table as`."""
+        nodes = [outcome.node for outcome in self._result.result.results if outcome.status == "success"]
+        return {
+            node.unique_id: node.compiled_code
+            for node in nodes
+            if str(node.resource_type) == "model" and _is_plain_table(node.config)
+        }
+
     def _run(self, manifest: Any, home: Home) -> None:
         from orchestration.dbt.parse import invoke
 
@@ -90,6 +99,11 @@ class Build:
             from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]
 
             self._events.put(MessageToDict(event, preserving_proto_field_name=True))
+
+
+def _is_plain_table(config: Any) -> bool:
+    is_plain = config.materialized == "table" and not config.pre_hook and not config.post_hook
+    return is_plain and not config.contract.enforced and not config.get("sql_header")
 
 
 def _stop(thread: threading.Thread) -> None:

@@ -18,14 +18,14 @@ from orchestration.drill.many import Crashed, Task, play_all
 from orchestration.drill.play import Drill
 
 REPORT = Path(__file__).parents[2] / "docs" / "reports" / "drill.md"
-SEEDS = (251, 252, 253, 254, 255, 256, 257, 258, 259, 260)[: int(os.environ.get("BATON_DRILLS", "10"))]
-COMPANIES = (38, 39)
-WORLDS = (53, 54, 55, 56, 57, 58, 59, 60, 61, 62)[: int(os.environ.get("BATON_DRILL_WORLDS", "10"))]
+SEEDS = (261, 262, 263, 264, 265, 266, 267, 268, 269, 270)[: int(os.environ.get("BATON_DRILLS", "10"))]
+COMPANIES = (73, 74)
+WORLDS = (63, 64, 65, 66, 67, 68, 69, 70, 71, 72)[: int(os.environ.get("BATON_DRILL_WORLDS", "10"))]
 DAYS = int(os.environ.get("BATON_DRILL_DAYS", "100"))
 LOOKED_AT = """Looked at while rules and thresholds were made, and so not used here: company 1 with seeds 0 to 9,
 company 11 with seeds 101 to 103, company 12 with seeds 1 to 3 and 201, companies 13 and 15 with seeds 201 to 220,
 company 14 with seeds 301 to 303, companies 16 and 17 with seeds 221 to 230, companies 18 and 19 with seeds 231 and
-241 to 245, and the healthy worlds 21 to 36, 41 to 50."""
+241 to 245, companies 38 and 39 with seeds 251 to 260, and the healthy worlds 21 to 36, 41 to 62."""
 LEFT = "those who left stay gone, and what came true of the weeks before the repair stays in the window"
 STAYS = {
     "covariate_drift": "the customers that came stay, until a version is trained on them; a drill does not wait for it",

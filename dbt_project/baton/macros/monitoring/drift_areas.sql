@@ -146,6 +146,7 @@ CTEs `compared`: the series with known rows on both sides; line: their version a
 code from -1 to 4096, n, place, up_to, passed; passed_before: without the code itself).
 #}
 {% macro drift_lines() -%}
+{% set so_far = "over (rows between unbounded preceding and current row)" %}
 compared as (
     select
         series, version, feature, cast(dense_rank() over (order by version, feature) as integer) as line, n_known, m_known,
@@ -158,20 +159,27 @@ compared as (
     ) as known
 ),
 
-reference_lines as (
-    select 4098 * line + code as cell, n, place, up_to, cast(sum(own) over lines as double) as passed, cast(sum(own) over lines - own as double) as passed_before
+reference_cells as (
+    select
+        codes.line, codes.code, cast(coalesce(reference_codes.n, 0) as double) as n, coalesce(reference_codes.place, 0) as place
+    from (select *, cast(unnest(range(-1, 4097)) as integer) as code from (select distinct line, version, feature from compared) as names) as codes
+    left join reference_codes
+        on codes.version = reference_codes.version and codes.feature = reference_codes.feature and codes.code = reference_codes.code
+),
+
+reference_steps as (
+    select *, cast(1e9 * up_to as decimal(38, 0)) - {{ baton.fixed('n * place', 9) }} as own
     from (
-        select *, cast(1e9 * up_to as decimal(38, 0)) - {{ baton.fixed('n * place', 9) }} as own
-        from (
-            select
-                codes.line, codes.code, cast(coalesce(reference_codes.n, 0) as double) as n, coalesce(reference_codes.place, 0) as place,
-                cast(sum(coalesce(reference_codes.n, 0)) over (partition by codes.line order by codes.code rows unbounded preceding) as double) as up_to
-            from (select *, cast(unnest(range(-1, 4097)) as integer) as code from (select distinct line, version, feature from compared) as names) as codes
-            left join reference_codes
-                on codes.version = reference_codes.version and codes.feature = reference_codes.feature and codes.code = reference_codes.code
-        ) as counted
-    ) as summed
-    window lines as (partition by line order by code rows unbounded preceding)
+        select sums.line, sums.code, sums.n, sums.place, sums.so_far - earlier.total as up_to
+        from (select *, sum(n) {{ so_far }} as so_far from (select * from reference_cells order by line, code) as in_order) as sums
+        inner join (select line, sum(sum(n)) over (order by line) - sum(n) as total from reference_cells group by line) as earlier on sums.line = earlier.line
+    ) as counted
+),
+
+reference_lines as (
+    select 4098 * sums.line + code as cell, n, place, up_to, cast(so_far - earlier.total as double) as passed, cast(so_far - earlier.total - own as double) as passed_before
+    from (select *, sum(own) {{ so_far }} as so_far from (select * from reference_steps order by line, code) as in_order) as sums
+    inner join (select line, sum(sum(own)) over (order by line) - sum(own) as total from reference_steps group by line) as earlier on sums.line = earlier.line
 )
 {%- endmacro %}
 

@@ -1,35 +1,46 @@
 {#
 A select of the whole table: rows computed now and rows that still hold, with what depends on the windows before: k of the last `of` windows of one version, and the alarm with
 its hysteresis. drift: {k, of} of the product; built: the table as it is or none.
+A chain is a feature and method of one version through the windows of a kind. All chains stand in one order and share their windows: a window function per chain
+costs DuckDB twice the time, most of it around the hundreds of partitions.
 #}
 {% macro drift_persistence(drift, built, spec_hash, origin) -%}
-{% set key = 'partition by window_kind, feature, method, model_version order by window_end' %}
+{% set chain = 'window_kind, feature, method, model_version' %}
+{% set so_far = 'over (order by place rows unbounded preceding)' %}
 select
-    counted.*,
-    case when coalesce(last_alarm, timestamp '0001-01-01 00:00:00') > coalesce(last_calm, timestamp '0001-01-01 00:00:00') then true else false end as is_alarm
+    counted.*, case when coalesce(last_alarm, 0) > coalesce(last_calm, 0) then true else false end as is_alarm
 from (
     select
-        counted.*,
-        max(case when n_breaches >= {{ drift.k }} then window_end end) over ({{ key }} rows unbounded preceding) as last_alarm,
-        max(case when n_breaches = 0 then window_end end) over ({{ key }} rows unbounded preceding) as last_calm
+        counted.*, max(case when n_breaches >= {{ drift.k }} then place end) {{ so_far }} as last_alarm,
+        max(case when n_breaches = 0 or (place_in_chain = 1 and n_breaches < {{ drift.k }}) then place end) {{ so_far }} as last_calm
     from (
         select
-            numbered.*,
-            cast(sum(case when is_breach then 1 else 0 end) over ({{ key }} rows between {{ drift.of - 1 }} preceding and current row) as integer) as n_breaches,
-            cast(place - coalesce(max(case when not is_breach then place end) over ({{ key }} rows unbounded preceding), 0) as integer) as n_consecutive
+            placed.*,
+            cast(breaches - case when place_in_chain > {{ drift.of }} then lag(breaches, {{ drift.of }}) over (order by place) else breaches_before end as integer) as n_breaches,
+            cast(case when place - coalesce(last_quiet, 0) < place_in_chain then place - coalesce(last_quiet, 0) else place_in_chain end as integer) as n_consecutive
         from (
-            select windows.*, row_number() over ({{ key }}) as place
+            select
+                chained.*, place - max(case when is_first = 1 then place end) {{ so_far }} + 1 as place_in_chain,
+                max(case when is_first = 1 then breaches - breach end) {{ so_far }} as breaches_before, max(case when breach = 0 then place end) {{ so_far }} as last_quiet
             from (
-                {{ baton.drift_rows(spec_hash, origin) }}
-                {%- if built is not none %}
-                union all
-                select {% for column in baton.drift_kept_columns() %}built.{{ column }}{{ ', ' if not loop.last }}{% endfor %}
-                from {{ built }} as built
-                where built.spec_hash = {{ baton.quoted(spec_hash) }}
-                    and not exists (select 1 from targets where targets.window_kind = built.window_kind and targets.window_end = built.window_end)
-                {%- endif %}
-            ) as windows
-        ) as numbered
+                select numbered.*, sum(breach) {{ so_far }} as breaches, case when chain = lag(chain) over (order by place) then 0 else 1 end as is_first
+                from (
+                    select
+                        windows.*, case when is_breach then 1 else 0 end as breach, dense_rank() over (order by {{ chain }}) as chain,
+                        row_number() over (order by {{ chain }}, window_end) as place
+                    from (
+                        {{ baton.drift_rows(spec_hash, origin) }}
+                        {%- if built is not none %}
+                        union all
+                        select {% for column in baton.drift_kept_columns() %}built.{{ column }}{{ ', ' if not loop.last }}{% endfor %}
+                        from {{ built }} as built
+                        where built.spec_hash = {{ baton.quoted(spec_hash) }}
+                            and not exists (select 1 from targets where targets.window_kind = built.window_kind and targets.window_end = built.window_end)
+                        {%- endif %}
+                    ) as windows
+                ) as numbered
+            ) as chained
+        ) as placed
     ) as counted
 ) as counted
 {%- endmacro %}
