@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from ml.home import Home
+from orchestration.paging import core
 from orchestration.paging.channels import NotDelivered
-from orchestration.paging.model import CHECK, FAILED, OK, Consumer, Message, Observation, Team, World
+from orchestration.paging.model import CHECK, FAILED, OK, Consumer, Message, Observation, State, Team, World
 from orchestration.paging.pager import Pager
 from orchestration.paging.store import Store
 
@@ -85,3 +86,25 @@ class Recorder:
 def pager(folder: Path, world: World = WORLD) -> Pager:
     """A pager on a store of its own; the caller closes `pager.store`."""
     return Pager(Store(Home(folder)).__enter__(), world)
+
+
+class Told:
+    """A state that goes on, and everything that was said on the way."""
+
+    def __init__(self) -> None:
+        self.state = State("t")
+        self.messages: list[Message] = []
+        self.withdrawn: set[str] = set()
+
+    def look(self, *batches: Sequence[Observation], now: datetime = NOW, **more: object) -> list[tuple[str, str]]:
+        return self.take(core.observe(self.state, batches, now, WORLD, **more))  # type: ignore[arg-type]
+
+    def take(self, look: core.Look) -> list[tuple[str, str]]:
+        self.state = replace(look.state, pending={})  # everything is delivered at once
+        self.messages += look.messages
+        self.withdrawn |= look.withdrawn
+        return [(message.kind, message.group) for message in look.messages]
+
+    @property
+    def open(self) -> dict[str, str]:
+        return {each.asset: each.state for each in self.state.incidents.values() if each.is_open}

@@ -92,7 +92,7 @@ def test_the_critical_value_of_psi_is_the_one_of_its_paper(macros):
     assert close((1 / 200 + 1 / 200) * stats.chi2.ppf(0.95, 9), 0.16919, 1e-4)
 
 
-@pytest.mark.parametrize("alpha", [0.5, 0.2, 0.05, 0.01, 1e-4, 1e-9])
+@pytest.mark.parametrize("alpha", [0.6, 0.5, 0.2, 0.05, 0.01, 1e-4, 1e-9])
 def test_chi_square_quantiles(macros, alpha):
     freedoms = "(select unnest([1, 2, 3, 4, 5, 9, 10, 19, 60, 201, 255]) as freedom)"
     sql = f"with {macros.render('half_gammas')}, {macros.render('chi_square_quantiles', freedoms, alpha)}"
