@@ -76,14 +76,30 @@ people as (
     where {{ parameters.entity }} is not null and {{ baton.hour_of('as_of') }} <= {{ baton.this_hour() }}
 ),
 
-people_shifts as (
-    {{ baton.period_shifts(parameters, 'people') }}
+-- Who was decided at that very as_of needs no period computed: the decision has it.
+decided_people as (
+    select people.*, decisions.period as decided_period
+    from people
+    left join {{ decisions }} as decisions on people.entity = decisions.{{ parameters.entity }} and people.as_of = decisions.as_of
+),
+
+other_shifts as (
+    {{ baton.period_shifts(parameters, '(select entity from decided_people where decided_period is null)') }}
 ),
 
 placed_people as (
-    select people.*, {{ baton.period(parameters, 'people.as_of', 'people_shifts.shift') }} as period
-    from people
-    inner join people_shifts on people.entity = people_shifts.entity
+    select
+        decided_people.*,
+        case when decided_period is not null then decided_period else {{ baton.period(parameters, 'decided_people.as_of', 'other_shifts.shift') }} end as period
+    from decided_people
+    left join other_shifts on decided_people.entity = other_shifts.entity
+),
+
+decided_otherwise as (
+    select distinct placed_people.entity, placed_people.period
+    from placed_people
+    inner join {{ decisions }} as decisions on placed_people.entity = decisions.{{ parameters.entity }} and placed_people.period = decisions.period
+    where placed_people.decided_period is null
 ),
 
 -- Most units stand in the population once; only of the others the first row must be looked for.
@@ -100,14 +116,14 @@ placed_units as (
         {%- for slice in slices %}
         coalesce(cast(units.{{ slice }} as {{ dbt.type_string() }}), '(none)') as slice_{{ loop.index }},
         {%- endfor %}
-        case when decisions.decision_key is null then 1 else 0 end as is_never_scored
+        case when units.decided_period is null and decided_otherwise.entity is null then 1 else 0 end as is_never_scored
     from (
         select placed_people.*
         from placed_people
         left join repeated_units on placed_people.entity = repeated_units.entity and placed_people.period = repeated_units.period
         where repeated_units.entity is null or placed_people.as_of = repeated_units.as_of
     ) as units
-    left join {{ decisions }} as decisions on units.entity = decisions.{{ parameters.entity }} and units.period = decisions.period
+    left join decided_otherwise on units.entity = decided_otherwise.entity and units.period = decided_otherwise.period
 ),
 
 population_cells as (
