@@ -6,19 +6,20 @@ import duckdb
 
 from orchestration.drill import tables
 
-PARENTS = {"a": ["source.raw"], "b": ["a"], "c": ["a", "view"], "d": ["b"], "view": ["source.raw"]}
-
-
-def manifest() -> dict[str, Any]:
-    return {"nodes": {uid: {"depends_on": {"nodes": parents}} for uid, parents in PARENTS.items()}}
+PARENTS = {"a": ["view"], "b": ["a"], "c": ["a", "other view"], "d": ["b"], "e": ["source.raw"], "f": ["a", "e"]}
+MANIFEST: dict[str, Any] = {"nodes": {uid: {"depends_on": {"nodes": parents}} for uid, parents in PARENTS.items()}}
 
 
 def test_parents_come_first_and_what_reads_a_model_of_dbt_is_left_to_dbt() -> None:
     steady = {"d", "c", "b", "a"}
-    assert tables.in_order(manifest(), steady, {"a", "b", "c", "d", "view"}) == ["a", "b", "d"]
-    assert tables.in_order(manifest(), steady, {"a", "b", "c", "d"}) == ["a", "b", "c", "d"]
-    assert tables.in_order(manifest(), steady, {"d"}) == ["d"]
-    assert tables.in_order(manifest(), {"b", "d"}, {"a", "b", "d"}) == []
+    assert tables.in_order(MANIFEST, steady, {"a", "b", "c", "d", "other view"}, {"view"}) == ["a", "b", "d"]
+    assert tables.in_order(MANIFEST, steady, {"a", "b", "c", "d"}, {"view", "other view"}) == ["a", "b", "c", "d"]
+    assert tables.in_order(MANIFEST, {"b", "d"}, {"a", "b", "d"}, {"view"}) == []
+    assert tables.in_order(MANIFEST, steady, {"a", "b", "view"}, set()) == []
+
+
+def test_what_reads_a_source_is_left_to_dbt_and_so_is_what_reads_that() -> None:
+    assert tables.in_order(MANIFEST, {"a", "e", "f"}, {"a", "e", "f"}, {"view"}) == ["a"]
 
 
 def test_sql_is_steady_once_it_was_the_same_twice_and_says_no_day() -> None:

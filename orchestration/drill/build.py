@@ -39,9 +39,7 @@ class _Known:
 _KNOWN: dict[str, _Known] = {}  # by content key of the project
 
 
-def passing(
-    graph: Graph, home: Home, models: Set[str], tests: Set[str], variables: Mapping[str, str]
-) -> Iterator[str]:
+def passing(graph: Graph, home: Home, models: Set[str], tests: Set[str], variables: Mapping[str, str]) -> Iterator[str]:
     """Build `models`, run `tests` (unique ids); yields the tests that pass. Raises BuildFailed as dbt's build does."""
     known = _KNOWN.setdefault(graph.file.key, _Known())
     if tests and tests <= known.tests.keys() and _all_pass(graph, home, models, tests, variables):
@@ -73,9 +71,7 @@ def _build(graph: Graph, models: Set[str], tests: Collection[str], variables: Ma
     return Build(graph.file, chosen, variables)
 
 
-def _all_pass(
-    graph: Graph, home: Home, models: Set[str], tests: Collection[str], variables: Mapping[str, str]
-) -> bool:
+def _all_pass(graph: Graph, home: Home, models: Set[str], tests: Collection[str], variables: Mapping[str, str]) -> bool:
     """Build the models and ask the tests; where anything fails the warehouse is as it was, and dbt will say what."""
     import duckdb
 
@@ -99,13 +95,12 @@ def _all_pass(
     return all_pass
 
 
-def _make(
-    con: DuckDBPyConnection, graph: Graph, home: Home, models: Set[str], variables: Mapping[str, str]
-) -> None:
+def _make(con: DuckDBPyConnection, graph: Graph, home: Home, models: Set[str], variables: Mapping[str, str]) -> None:
     """Make the models, those by dbt that only dbt can. Raises BuildFailed or duckdb.Error."""
     known = _KNOWN[graph.file.key]
-    left = models - _unchanged(con, graph, known)
-    for uid in (plain := tables.in_order(graph.manifest, known.tables.steady.keys(), left)):
+    standing = models & _unchanged(con, graph, known)
+    left = models - standing
+    for uid in (plain := tables.in_order(graph.manifest, known.tables.steady.keys(), left, standing)):
         tables.make(con, graph.manifest["nodes"][uid], known.tables.steady[uid])
     if rest := left - set(plain):
         build = _build(graph, rest, (), variables)

@@ -29,13 +29,16 @@ class Compiled:
             self.last[uid] = sql
 
 
-def in_order(manifest: Mapping[str, Any], steady: Set[str], models: Set[str]) -> list[str]:
-    """Those of `models` in `steady` that read nothing else that is to be made, parents first."""
+def in_order(manifest: Mapping[str, Any], steady: Set[str], left: Set[str], standing: Set[str]) -> list[str]:
+    """Those of `left` in `steady` that read nothing but each other and what is `standing` unchanged, parents first.
+
+    What reads a source, or a model of another morning, is left to dbt: its columns may have changed unseen.
+    """
     found: list[str] = []
     while ready := [
         uid
-        for uid in sorted((steady & models) - set(found))
-        if set(manifest["nodes"][uid]["depends_on"]["nodes"]) & models <= set(found)
+        for uid in sorted((steady & left) - set(found))
+        if set(manifest["nodes"][uid]["depends_on"]["nodes"]) <= standing | set(found)
     ]:
         found += ready
     return found
